@@ -1,0 +1,13 @@
+//! The pure heart of minicloud: what a cluster is, how commands change it, and what should happen next.
+//!
+//! Nothing here reads a clock, a random source, a file or a socket: time, randomness and ids are arguments,
+//! timers are outputs. Direction inside: `id, time, limits <- spec <- command <- state <- { plan, view, check }`;
+//! `task` is what the agent runs.
+pub mod command;
+pub mod id;
+pub mod limits;
+pub mod spec;
+pub mod state;
+pub mod task;
+pub mod time;
+pub mod view;

@@ -1,0 +1,46 @@
+//! Every bound of the cluster's state and of the commands that change it, with its unit.
+use std::time::Duration;
+
+/// Bytes a task's memories may sum up to when the service names no limit.
+pub const TASK_MEMORY_DEFAULT_BYTES: u64 = 256 << 20;
+/// Least memory limit a service may ask for, in bytes.
+pub const TASK_MEMORY_MIN_BYTES: u64 = 1 << 20;
+/// Longest name of a service, network or volume, in characters (a DNS label).
+pub const NAME_CHARS_MAX: usize = 63;
+/// Finished tasks kept per slot.
+pub const TASK_HISTORY_PER_SLOT: usize = 5;
+/// Changes in one plan; the rest comes with the next one.
+pub const PLAN_CHANGES_MAX: usize = 2_000;
+/// Replicas of one service.
+pub const REPLICAS_MAX: u32 = 20_000;
+/// Answers kept for requests that might be sent again.
+pub const REQUEST_ANSWERS_MAX: usize = 4_096;
+/// Bytes of a task's arguments, environment and labels together.
+pub const TASK_TEXT_BYTES_MAX: usize = 256 << 10;
+
+/// First wait before a failed task is replaced; doubles with each failure.
+pub const RESTART_DELAY_FIRST: Duration = Duration::from_millis(100);
+/// Longest wait before a failed task is replaced.
+pub const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
+/// How long a task may take to drain after it was told to stop.
+pub const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a new task is watched for failure during an update.
+pub const UPDATE_MONITOR_DEFAULT: Duration = Duration::from_secs(1);
+/// A node on which a service failed this often within [`FAILURE_WINDOW`] is chosen last.
+pub const FAILURES_PER_NODE_MAX: usize = 5;
+/// See [`FAILURES_PER_NODE_MAX`].
+pub const FAILURE_WINDOW: Duration = Duration::from_secs(300);
+/// Bounded wait of a stopping task until all live nodes have dropped it from their routes.
+pub const ROUTE_ACK_WAIT: Duration = Duration::from_secs(1);
+
+/// An agent tells the leader that it lives this often, ± 10 %.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// A node is down after this long without a heartbeat.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A new leader waits this long before it calls a silent node down.
+pub const HEARTBEAT_GRACE_NEW_LEADER: Duration = Duration::from_secs(6);
+
+/// Ports that are given out when `--publish` names only the target.
+pub const PUBLISH_PORTS_AUTOMATIC: std::ops::RangeInclusive<u16> = 30_000..=32_767;
+/// Connections that wait for a task of a service to become ready wait this long.
+pub const CONNECT_READY_WAIT: Duration = Duration::from_secs(2);

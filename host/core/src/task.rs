@@ -1,0 +1,115 @@
+//! A task's life: its states, what its agent reports, and the one next step from observed to desired.
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// States of a task, in order. The observed state never moves back; of two reports the larger wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    #[default]
+    New,
+    Pending,
+    Assigned,
+    Accepted,
+    Preparing,
+    Ready,
+    Starting,
+    Running,
+    Complete,
+    Shutdown,
+    Failed,
+    Rejected,
+    Remove,
+    Orphaned,
+}
+
+impl TaskState {
+    /// No agent will change this state again.
+    pub fn is_final(self) -> bool {
+        self >= TaskState::Complete
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            TaskState::New => "new",
+            TaskState::Pending => "pending",
+            TaskState::Assigned => "assigned",
+            TaskState::Accepted => "accepted",
+            TaskState::Preparing => "preparing",
+            TaskState::Ready => "ready",
+            TaskState::Starting => "starting",
+            TaskState::Running => "running",
+            TaskState::Complete => "complete",
+            TaskState::Shutdown => "shutdown",
+            TaskState::Failed => "failed",
+            TaskState::Rejected => "rejected",
+            TaskState::Remove => "remove",
+            TaskState::Orphaned => "orphaned",
+        })
+    }
+}
+
+/// The observed state of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    pub state: TaskState,
+    /// When the state was reached, by the clock of the node that saw it.
+    pub at: Timestamp,
+    /// What is wrong, or what it waits for; empty when all is well.
+    #[serde(default)]
+    pub message: String,
+    /// Exit code of a command that ended.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// `host`-mode ports that this task's node bound for it, or the reason why not, is part of `message`.
+    #[serde(default)]
+    pub backtrace: String,
+}
+
+/// Which of a task's streams a log line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    Stdout,
+    Stderr,
+}
+
+/// How a running task ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// Returned well, or exit code 0.
+    Completed,
+    /// Returned an error, or a non-zero exit code.
+    Failed { code: i32 },
+    /// The component trapped, or ran out of its memory limit.
+    Trapped { message: String, backtrace: String },
+    /// Ended because it was told to, gracefully or not.
+    Stopped,
+}
+
+/// A task's use of its node, as counters since it started and gauges of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskUsage {
+    pub memory_bytes: u64,
+    pub cpu_us: u64,
+    /// Requests (HTTP component) admitted so far.
+    pub requests: u64,
+    /// Requests in the guest now.
+    pub active: u32,
+    /// Requests that wait for admission now.
+    pub queued: u32,
+    /// How many requests are admitted at once; 0: no bound.
+    pub concurrency: u32,
+    /// Microseconds in which every admission was taken, so far.
+    pub saturated_us: u64,
+    /// Microseconds since the task started running.
+    pub uptime_us: u64,
+    pub connections: u32,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+}
