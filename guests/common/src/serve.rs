@@ -1,0 +1,93 @@
+//! Turns a [`Reply`] into a WASI response, and writes the access log.
+
+use crate::reply::Reply;
+use crate::{clock, log};
+use wasip3::http::types::{ErrorCode, Fields, Method, Request, Response};
+use wasip3::{spawn_local, wit_future, wit_stream};
+
+/// What a handler needs of a request's first line, kept after the request is consumed.
+#[derive(Debug, Clone)]
+pub struct RequestLine {
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+}
+
+impl RequestLine {
+    pub fn of(request: &Request) -> Self {
+        let path = request.get_path_with_query();
+        let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+        Self { method: method_name(request.get_method()), path }
+    }
+
+    /// The method a resource decides on: `HEAD` is `GET` whose body is not sent.
+    pub fn effective_method(&self) -> &str {
+        if self.is_head() { "GET" } else { &self.method }
+    }
+
+    /// The path without its query.
+    pub fn resource(&self) -> &str {
+        self.path.split_once('?').map_or(&self.path, |(path, _)| path)
+    }
+
+    fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+}
+
+/// Logs the request and answers it.
+pub fn respond(line: &RequestLine, reply: Reply) -> Result<Response, ErrorCode> {
+    let bytes = if line.is_head() { 0 } else { reply.body.len() };
+    log::line(log::access(clock::unix_seconds(), &line.method, &line.path, reply.status, bytes));
+    response(reply, line.is_head())
+}
+
+/// Builds the response; with `head` the headers tell the length of a body that is not sent.
+fn response(reply: Reply, head: bool) -> Result<Response, ErrorCode> {
+    let fields = fields(&reply)?;
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let contents = if head || reply.body.is_empty() {
+        None
+    } else {
+        let (mut writer, reader) = wit_stream::new();
+        let body = reply.body.into_owned();
+        // The client may leave early: the rest of the body is then nobody's.
+        spawn_local(async move { drop(writer.write_all(body).await) });
+        Some(reader)
+    };
+    let (response, _sent) = Response::new(fields, contents, trailers);
+    response.set_status_code(reply.status).map_err(|()| internal("status code"))?;
+    Ok(response)
+}
+
+fn fields(reply: &Reply) -> Result<Fields, ErrorCode> {
+    let mut entries = Vec::new();
+    // The length of a 304 would be that of the body the client holds (RFC 9110, 8.6).
+    if reply.status != 304 {
+        let length = reply.body.len().to_string();
+        entries.push(("content-length".to_owned(), length.into_bytes()));
+    }
+    let own = reply.headers.iter();
+    entries.extend(own.map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes())));
+    Fields::from_list(&entries).map_err(|error| internal(&format!("{error:?}")))
+}
+
+fn internal(reason: &str) -> ErrorCode {
+    ErrorCode::InternalError(Some(reason.to_owned()))
+}
+
+fn method_name(method: Method) -> String {
+    let name = match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => return name,
+    };
+    name.to_owned()
+}
