@@ -1,0 +1,90 @@
+//! Builds the web page and the guests, and embeds the bundled images in the binary.
+//!
+//! The guests are a workspace of their own with a target folder of their own, as cargo cannot build two targets at once.
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const WASM_TARGET: &str = "wasm32-wasip2";
+/// Guests that travel inside the binary, by the name of their image.
+const BUNDLED: &[&str] = &["rng", "hasher", "worker", "webui", "redis"];
+
+fn main() {
+    if let Err(message) = build() {
+        // One line that says what to do; cargo shows it last.
+        println!("cargo::error={message}");
+    }
+}
+
+fn build() -> Result<(), String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the package has no repository around it")?.to_owned();
+    for input in ["web/src", "web/index.html", "web/package.json", "web/package-lock.json", "web/vite.config.ts", "guests/Cargo.toml", "guests/Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    for guest in BUNDLED.iter().chain(&["common"]) {
+        println!("cargo::rerun-if-changed={}", root.join("guests").join(guest).display());
+    }
+    build_web(&root.join("web"))?;
+    build_guests(&root.join("guests"))?;
+    embed(&root.join("guests"))
+}
+
+fn build_web(web: &Path) -> Result<(), String> {
+    if newer(&web.join("package-lock.json"), &web.join("node_modules/.package-lock.json")) {
+        run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(web), "install Node.js 20 or later")?;
+    }
+    run(Command::new("npm").args(["run", "build"]).current_dir(web), "install Node.js 20 or later")
+}
+
+/// Whether `source` changed after `product` was made.
+fn newer(source: &Path, product: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    match (modified(source), modified(product)) {
+        (Some(source), Some(product)) => source > product,
+        _ => true,
+    }
+}
+
+fn build_guests(guests: &Path) -> Result<(), String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--target", WASM_TARGET, "--target-dir", "target"]).current_dir(guests);
+    for guest in BUNDLED {
+        cargo.args(["--package", guest]);
+    }
+    // What the outer cargo set for the host does not hold for the guests.
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET"] {
+        cargo.env_remove(name);
+    }
+    run(&mut cargo, &format!("if the target is missing: rustup target add {WASM_TARGET}"))
+}
+
+fn run(command: &mut Command, hint: &str) -> Result<(), String> {
+    let name = format!("{command:?}");
+    let output = command.output().map_err(|error| format!("{name} could not be started ({error}); {hint}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(format!("{name} failed; {hint}"))
+}
+
+/// Writes `bundled.rs`: one entry for each image, with its bytes and the defaults of its manifest.
+fn embed(guests: &Path) -> Result<(), String> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let mut code = String::from("&[\n");
+    for guest in BUNDLED {
+        let component = guests.join("target").join(WASM_TARGET).join("release").join(format!("{guest}.wasm"));
+        std::fs::copy(&component, out.join(format!("{guest}.wasm"))).map_err(|error| format!("{}: {error}", component.display()))?;
+        let manifest = guests.join(guest).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+        let manifest: toml::Table = manifest.parse().map_err(|error| format!("guests/{guest}/Cargo.toml: {error}"))?;
+        let defaults = manifest.get("package").and_then(|package| package.get("metadata")).and_then(|metadata| metadata.get("minicloud"));
+        let concurrency = defaults.and_then(|defaults| defaults.get("concurrency")).and_then(toml::Value::as_integer);
+        let _ = writeln!(
+            code,
+            "    Bundled {{ name: {guest:?}, concurrency: {concurrency:?}, component: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{guest}.wasm\")) }},"
+        );
+    }
+    code.push(']');
+    std::fs::write(out.join("bundled.rs"), code).map_err(|error| format!("bundled.rs: {error}"))
+}

@@ -1,0 +1,73 @@
+//! What a fresh machine with Rust and Node.js still needs, installed or asked for in one line.
+use anyhow::{bail, ensure};
+
+use crate::run;
+
+const WASM_TARGET: &str = "wasm32-wasip2";
+/// Oldest Node.js that builds the web page.
+const NODE_JS_MAJOR_MIN: u32 = 20;
+
+/// Adds the WebAssembly target with rustup when it is missing.
+pub fn wasm_target() -> anyhow::Result<()> {
+    let sysroot = run::output("rustc", &["--print", "sysroot"]).unwrap_or_default();
+    if std::path::Path::new(&sysroot).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+        return Ok(());
+    }
+    ensure!(
+        run::exists("rustup"),
+        "the Rust target {WASM_TARGET} is missing and there is no rustup to add it; install Rust with rustup, or the target with your system's packages"
+    );
+    run::program(".", "rustup", &["target", "add", WASM_TARGET])
+}
+
+/// Checks that Node.js is there and new enough to build the web page.
+pub fn node_js() -> anyhow::Result<()> {
+    let version = run::output("node", &["--version"]).unwrap_or_default();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= NODE_JS_MAJOR_MIN => Ok(()),
+        Some(_) => bail!("Node.js {version} is too old; install Node.js {NODE_JS_MAJOR_MIN} or later"),
+        None => bail!("Node.js is missing; install Node.js {NODE_JS_MAJOR_MIN} or later (it builds the web page)"),
+    }
+}
+
+/// Builds the web page and every guest, the test guests included.
+pub fn guests() -> anyhow::Result<()> {
+    wasm_target()?;
+    node_js()?;
+    web()?;
+    run::program("guests", "cargo", &["build", "--release", "--workspace", "--target", WASM_TARGET, "--target-dir", "target"])
+}
+
+fn web() -> anyhow::Result<()> {
+    run::program("web", "npm", &["ci", "--no-audit", "--no-fund"])?;
+    run::program("web", "npm", &["run", "build"])
+}
+
+/// Programs of the tests with real clients, and the Debian package of each.
+const CLIENTS: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("curl", "curl"),
+    ("dig", "dnsutils"),
+    ("redis-cli", "redis-tools"),
+    ("httping", "httping"),
+];
+
+/// Installs the clients where that is possible; tests that miss theirs count as skipped.
+pub fn clients() -> anyhow::Result<()> {
+    let missing: Vec<_> = CLIENTS.iter().filter(|(program, _)| !run::exists(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    let root = run::output("id", &["-u"]).as_deref() == Some("0");
+    if !root || !run::exists("apt-get") {
+        eprintln!("note: tests that need {} are skipped; on Debian, as root: apt-get install {}", packages.join(", "), packages.join(" "));
+        return Ok(());
+    }
+    run::program(".", "apt-get", &["-qq", "update"])?;
+    let mut install = vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "install", "--yes", "--no-install-recommends"];
+    install.extend(packages);
+    run::program(".", "env", &install)
+}
