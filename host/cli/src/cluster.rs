@@ -1,0 +1,252 @@
+//! `init`, `join`, `start`, `stop`: a node's process and its place in a cluster.
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use minicloud_core::state::{Availability, Role};
+use minicloud_node::api::types::Info;
+use minicloud_node::client::Client;
+use minicloud_node::node::{Addresses, Start as NodeStart};
+
+use crate::daemon::{self, DaemonRequest};
+use crate::data_dir::{Choice, process_id, program, shell_word};
+use crate::{address, data_dir};
+
+/// Longest wait for a node to end in order before it is said that it does not.
+const STOP_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether the node's process is gone.
+const STOP_LOOK: Duration = Duration::from_millis(20);
+
+#[derive(Args)]
+pub struct AddressArgs {
+    /// Address that other nodes use: IP, interface name, with or without a port
+    #[arg(long, value_name = "ADDR")]
+    advertise_addr: Option<String>,
+    /// Address to listen on for other nodes (UDP): IP, interface name, with or without a port
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:2377")]
+    listen_addr: String,
+    /// Address on which published ports are bound [default: the IP of --listen-addr]
+    #[arg(long, value_name = "IP")]
+    ingress_addr: Option<IpAddr>,
+    /// Address of the DNS server that answers service names; off by default
+    #[arg(long, value_name = "ADDR")]
+    dns_addr: Option<SocketAddr>,
+}
+
+impl AddressArgs {
+    fn resolve(&self) -> anyhow::Result<Addresses> {
+        let listen = address::listen(Some(&self.listen_addr))?;
+        let advertise = address::advertise(self.advertise_addr.as_deref(), listen)?;
+        Ok(Addresses { listen, advertise, ingress: self.ingress_addr.unwrap_or(listen.ip()), dns: self.dns_addr })
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum AvailabilityArg {
+    Active,
+    Pause,
+    Drain,
+}
+
+impl From<AvailabilityArg> for Availability {
+    fn from(availability: AvailabilityArg) -> Self {
+        match availability {
+            AvailabilityArg::Active => Availability::Active,
+            AvailabilityArg::Pause => Availability::Pause,
+            AvailabilityArg::Drain => Availability::Drain,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct Init {
+    #[command(flatten)]
+    addresses: AddressArgs,
+    /// Whether the node gets tasks
+    #[arg(long, value_enum, default_value = "active")]
+    availability: AvailabilityArg,
+    /// Address range that networks get their subnets from
+    #[arg(long, value_name = "CIDR", default_value = "10.0.0.0/8")]
+    default_addr_pool: ipnet::Ipv4Net,
+    /// Hostname of the node in the cluster [default: this machine's]
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Stay in the foreground and log to the terminal
+    #[arg(long)]
+    foreground: bool,
+}
+
+impl Init {
+    pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
+        let folder = choice.for_new()?;
+        refuse_existing(choice, &folder)?;
+        let start = NodeStart::Found {
+            addresses: self.addresses.resolve()?,
+            availability: self.availability.into(),
+            address_pool: self.default_addr_pool,
+            hostname: self.hostname,
+        };
+        let running = launch(&folder, start, self.foreground, Creates::Folder)?;
+        if let Some(client) = running {
+            print_founded(choice, &folder, &client)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Join {
+    #[command(flatten)]
+    addresses: AddressArgs,
+    /// Token of the role the node shall have; `minicloud join-token worker` prints it
+    #[arg(long)]
+    token: String,
+    /// Whether the node gets tasks
+    #[arg(long, value_enum, default_value = "active")]
+    availability: AvailabilityArg,
+    /// Hostname of the node in the cluster [default: this machine's]
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Stay in the foreground and log to the terminal
+    #[arg(long)]
+    foreground: bool,
+    /// Address of a manager
+    #[arg(value_name = "ADDR")]
+    manager: String,
+}
+
+impl Join {
+    pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
+        let folder = choice.for_new()?;
+        refuse_existing(choice, &folder)?;
+        let start = NodeStart::Join {
+            addresses: self.addresses.resolve()?,
+            availability: self.availability.into(),
+            manager: address::parse(&self.manager, address::NODE_PORT)?,
+            token: self.token,
+            hostname: self.hostname,
+        };
+        let running = launch(&folder, start, self.foreground, Creates::Folder)?;
+        if let Some(client) = running {
+            let info = block_on(client.info())?;
+            println!("This node ({}) joined the cluster as a {}.", info.node_id, info.role);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Args)]
+pub struct Start {
+    /// Stay in the foreground and log to the terminal
+    #[arg(long)]
+    foreground: bool,
+}
+
+impl Start {
+    pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
+        let folder = choice.for_new()?;
+        if data_dir::process_lives(&folder) {
+            bail!("the node in {} runs already", folder.display());
+        }
+        if !folder.is_dir() {
+            bail!("there is no node in {}; found a cluster with '{} init' or join one with '{} join'", folder.display(), program(), program());
+        }
+        let running = launch(&folder, NodeStart::Open, self.foreground, Creates::Nothing)?;
+        if let Some(client) = running {
+            let info = block_on(client.info())?;
+            println!("Node {} runs again.", info.node_id);
+        }
+        Ok(())
+    }
+}
+
+/// `minicloud stop`: ends the node in order and waits until its process is gone.
+pub fn stop(choice: &Choice) -> anyhow::Result<()> {
+    let folder = choice.for_running()?;
+    let pid = process_id(&folder).filter(|_| data_dir::process_lives(&folder));
+    let Some(pid) = pid else { bail!("no node runs in {}", folder.display()) };
+    block_on(async { Client::connect_data_dir(&folder).await?.stop().await })?;
+    wait_for_end(pid, &folder)
+}
+
+/// Waits until the process is gone.
+pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + STOP_WAIT;
+    while rustix::process::test_kill_process(pid).is_ok() {
+        if Instant::now() > deadline {
+            bail!("process {pid} has not ended in {} s; its log: {}", STOP_WAIT.as_secs(), folder.join("minicloud.log").display(), pid = pid.as_raw_nonzero());
+        }
+        std::thread::sleep(STOP_LOOK);
+    }
+    data_dir::unregister(folder);
+    Ok(())
+}
+
+/// A second `init` or `join` on one machine is told the command that works.
+fn refuse_existing(choice: &Choice, folder: &Path) -> anyhow::Result<()> {
+    let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if !occupied {
+        return Ok(());
+    }
+    let hint = format!("for a further node on this machine choose another folder and address: --data-dir {} --listen-addr 127.0.0.2:2377", shell_word(&format!("{}-2", folder.display())));
+    if data_dir::process_lives(folder) {
+        bail!("a node runs in {} already; {hint}", folder.display());
+    }
+    bail!("{} holds a node already; start it with '{}{} start', or remove the folder; {hint}", folder.display(), program(), choice.flag(folder))
+}
+
+/// Whether a start makes the data directory, and so takes it away again when it fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Creates {
+    Folder,
+    Nothing,
+}
+
+fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -> anyhow::Result<Option<Client>> {
+    let existed = folder.is_dir();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    data_dir::register(folder);
+    let request = DaemonRequest { data_dir: folder.to_owned(), start };
+    let outcome = if foreground { daemon::foreground(request) } else { daemon::spawn(&request) };
+    if foreground || outcome.is_err() {
+        data_dir::unregister(folder);
+    }
+    if outcome.is_err() && creates == Creates::Folder {
+        clear(folder, existed);
+    }
+    outcome?;
+    if foreground { Ok(None) } else { Ok(Some(block_on(Client::connect_data_dir(folder))?)) }
+}
+
+/// A node that could not be made leaves nothing behind that would stop the next attempt.
+fn clear(folder: &Path, existed: bool) {
+    let entries: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    for entry in entries {
+        let _ = if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
+    }
+    if !existed {
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+fn print_founded(choice: &Choice, folder: &Path, client: &Client) -> anyhow::Result<()> {
+    let (info, worker): (Info, _) = block_on(async { Ok::<_, anyhow::Error>((client.info().await?, client.join_token(Role::Worker).await?)) })?;
+    let program = program();
+    println!("Cluster {} is founded: this node ({}) is its first manager.\n", info.cluster_id, info.node_id);
+    println!("To add a worker, run there:\n\n    {program} join --token {} {}\n", worker.token, info.address);
+    if info.address.ip().is_loopback() {
+        let second = shell_word(&format!("{}-2", folder.display()));
+        println!("A second node on this machine:\n\n    {program} --data-dir {second} join --listen-addr 127.0.0.2:{} --token {} {}\n", info.address.port(), worker.token, info.address);
+    }
+    println!("To add a manager, see '{program}{} join-token manager'.", choice.flag(folder));
+    Ok(())
+}
+
+/// Runs one client call to its end; the command line is a sequence of them.
+pub fn block_on<T, E: Into<anyhow::Error>>(future: impl Future<Output = Result<T, E>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(future).map_err(Into::into)
+}
