@@ -1,1 +1,11 @@
-//! placeholder
+//! One node of a minicloud cluster: identity, QUIC, Raft, the leader's loop, the agent, images, logs, overlay,
+//! ingress, DNS and the API. It moves bytes; what should happen is decided in `minicloud-core`.
+//!
+//! It knows no wasmtime: tasks run behind `executor::Executor`, which the command line's binary implements.
+pub mod cluster;
+pub mod frame;
+pub mod hello;
+pub mod limits;
+pub mod peers;
+pub mod router;
+pub mod transport;

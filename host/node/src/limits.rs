@@ -1,0 +1,125 @@
+//! Every bound of a node's own queues, frames and waits, with its unit.
+use std::time::Duration;
+
+/// Bytes of one frame; a larger one ends its stream.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Streams that one peer may have open at once on one connection.
+pub const STREAMS_PER_LINK_MAX: u32 = 4_096;
+/// Datagrams that wait for a connection to come up, per peer; later ones are dropped.
+pub const DATAGRAMS_WAITING_MAX: usize = 64;
+/// How long a connection may take to come up, its first frame included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_000);
+/// How long a caller waits for a stream to a peer.
+pub const OPEN_TIMEOUT: Duration = Duration::from_millis(3_000);
+/// First wait after a failed connection, during which callers fail at once; doubles with each failure.
+pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_millis(50);
+/// Longest wait after a failed connection.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(1_000);
+/// How long an accepted connection may take to say its first frame.
+pub const HELLO_TIMEOUT: Duration = Duration::from_millis(3_000);
+/// How long a stream may take to say its kind.
+pub const STREAM_KIND_TIMEOUT: Duration = Duration::from_millis(5_000);
+/// Connections being set up at once; beyond it, newcomers must prove their address first.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// A connection between managers is dead after this long without a packet.
+pub const MANAGER_IDLE: Duration = Duration::from_secs(3);
+/// See [`MANAGER_IDLE`].
+pub const MANAGER_KEEP_ALIVE: Duration = Duration::from_secs(1);
+/// Any other connection is dead after this long without a packet.
+pub const WORKER_IDLE: Duration = Duration::from_secs(10);
+/// See [`WORKER_IDLE`].
+pub const WORKER_KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// Round trip assumed before the first measurement.
+pub const INITIAL_RTT: Duration = Duration::from_millis(20);
+
+/// The leader says that it leads this often.
+pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(100);
+/// Least silence of the leader before an election; also the most is its lease.
+pub const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(300);
+/// Most silence of the leader before an election.
+pub const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(400);
+/// Log entries between two snapshots.
+pub const SNAPSHOT_ENTRIES: u64 = 5_000;
+/// Log entries kept behind a snapshot for followers that lag a little.
+pub const LOG_ENTRIES_KEPT: u64 = 1_000;
+/// Entries in one append to a follower.
+pub const APPEND_ENTRIES_MAX: u64 = 256;
+/// Bytes of the entries in one append to a follower (at least one entry travels).
+pub const APPEND_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one command; a larger one is refused.
+pub const COMMAND_BYTES_MAX: usize = 8 << 20;
+/// Operations in one commit of the log.
+pub const LOG_BATCH_OPS_MAX: usize = 512;
+/// Operations that wait for the log's writer.
+pub const LOG_QUEUE_OPS_MAX: usize = 4_096;
+/// Bytes of recent entries kept in memory.
+pub const LOG_CACHE_BYTES_MAX: usize = 32 << 20;
+/// The state goes to disk at least this often while it changes.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(1_500);
+/// Bytes of the rows in one frame of a snapshot.
+pub const SNAPSHOT_FRAME_BYTES: usize = 1 << 20;
+/// How long a snapshot may take to travel.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a proposal is retried while there is no leader.
+pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Wait between two tries of a proposal.
+pub const PROPOSE_RETRY_DELAY: Duration = Duration::from_millis(20);
+/// How long a new manager may take to catch up with the log before it votes.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a leader waits for its successor.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3);
+/// A manager counts as reachable while its last answer to the leader is younger than this.
+pub const REACHABLE_WINDOW: Duration = Duration::from_secs(2);
+
+/// Life of a node's certificate.
+pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Life of the cluster's certificate authority.
+pub const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+/// Certificates are valid from this long before they are made, for clocks that differ.
+pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(3600);
+/// Bytes of a certificate signing request.
+pub const CSR_BYTES_MAX: usize = 16 << 10;
+/// How long a joiner waits for the answer of one manager.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Components that are fetched and compiled at once.
+pub const PREPARES_MAX: usize = 4;
+/// How long a task may take to end once its grace has passed, and again once it was killed.
+pub const KILL_WAIT: Duration = Duration::from_secs(1);
+/// How long tasks may drain when their node goes down; the node's stop must not take for ever.
+pub const HALT_GRACE_MAX: Duration = Duration::from_secs(3);
+/// Bytes of a status' message; the rest is cut.
+pub const STATUS_MESSAGE_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a status' backtrace; the rest is cut.
+pub const STATUS_BACKTRACE_BYTES_MAX: usize = 16 << 10;
+/// A state on the way to running is told when it lasts this long: most do not, and are never worth a log entry.
+pub const STATUS_SETTLE: Duration = Duration::from_millis(20);
+/// Statuses in one report.
+pub const STATUS_BATCH_TASKS_MAX: usize = 1_000;
+/// Bytes of the statuses in one report.
+pub const STATUS_BATCH_BYTES_MAX: usize = 1 << 20;
+/// Statuses of one node that wait to be proposed; a node that sends more is cut off.
+pub const STATUSES_WAITING_MAX: usize = 50_000;
+/// Rough bytes of rows in one frame of a view; a larger view travels in pieces.
+pub const VIEW_FRAME_BYTES: usize = 1 << 20;
+/// A node looks for another leader after this long without a word from this one.
+pub const SESSION_SILENCE_MAX: Duration = Duration::from_millis(1_500);
+/// First wait before a node tries the next manager; doubles up to [`SESSION_RETRY_DELAY_MAX`], with jitter.
+pub const SESSION_RETRY_DELAY_FIRST: Duration = Duration::from_millis(50);
+/// See [`SESSION_RETRY_DELAY_FIRST`].
+pub const SESSION_RETRY_DELAY_MAX: Duration = Duration::from_millis(1_000);
+/// How often a node follows one manager's word to the next before it waits.
+pub const SESSION_REDIRECTS_MAX: u32 = 3;
+/// How long a session may wait for the state to reach what its node has seen already.
+pub const SESSION_CATCH_UP_MAX: Duration = Duration::from_millis(2_000);
+/// Bytes that wait in each direction between a leader and its own node.
+pub const LOCAL_STREAM_BYTES: usize = 256 << 10;
+/// First wait after a plan that could not be applied; doubles up to [`PLAN_RETRY_DELAY_MAX`].
+pub const PLAN_RETRY_DELAY_FIRST: Duration = Duration::from_millis(20);
+/// See [`PLAN_RETRY_DELAY_FIRST`].
+pub const PLAN_RETRY_DELAY_MAX: Duration = Duration::from_millis(1_000);
+/// The leader and the dispatcher rest as long as their last piece of work took, but never longer than this.
+pub const REST_MAX: Duration = Duration::from_millis(50);

@@ -1,0 +1,167 @@
+//! Incoming connections: handshake, first frame, and each stream to its service if the peer's role allows it.
+//!
+//! One task per stream: garbage or a panic in one ends that one only. Newcomers without a certificate reach
+//! the join service and nothing else.
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use minicloud_core::state::Role;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::hello;
+use crate::limits::{HELLO_TIMEOUT, STREAM_KIND_TIMEOUT};
+use crate::peers::Peers;
+use crate::transport::{BoxStream, Certified, CloseCode, Incoming, Link, LinkError, Peer, StreamKind, Transport};
+
+/// Serves the streams of one kind.
+#[async_trait]
+pub trait StreamService: Send + Sync + 'static {
+    async fn serve(&self, peer: Peer, stream: BoxStream);
+}
+
+/// Takes the datagrams of all peers. Must not block.
+pub trait DatagramService: Send + Sync + 'static {
+    fn datagram(&self, peer: &Peer, payload: Bytes);
+}
+
+/// Serves newcomers, who have no certificate yet.
+#[async_trait]
+pub trait JoinService: Send + Sync + 'static {
+    async fn serve(&self, remote: SocketAddr, stream: BoxStream);
+}
+
+/// Whose streams of a kind are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allow {
+    Managers,
+    Members,
+}
+
+impl Allow {
+    fn permits(self, role: Role) -> bool {
+        self == Allow::Members || role == Role::Manager
+    }
+}
+
+/// Who serves what on this node.
+pub struct Router {
+    peers: Peers,
+    streams: BTreeMap<StreamKind, (Allow, Arc<dyn StreamService>)>,
+    datagrams: Option<Arc<dyn DatagramService>>,
+    join: Option<Arc<dyn JoinService>>,
+}
+
+impl Router {
+    pub fn new(peers: &Peers) -> Router {
+        Router { peers: peers.clone(), streams: BTreeMap::new(), datagrams: None, join: None }
+    }
+
+    pub fn stream(mut self, kind: StreamKind, allow: Allow, service: Arc<dyn StreamService>) -> Router {
+        self.streams.insert(kind, (allow, service));
+        self
+    }
+
+    pub fn datagrams(mut self, service: Arc<dyn DatagramService>) -> Router {
+        self.datagrams = Some(service);
+        self
+    }
+
+    pub fn newcomers(mut self, service: Arc<dyn JoinService>) -> Router {
+        self.join = Some(service);
+        self
+    }
+
+    /// Accepts until the transport is closed.
+    pub async fn run(self, transport: Arc<dyn Transport>) {
+        let router = Arc::new(self);
+        while let Some(incoming) = transport.accept().await {
+            let router = router.clone();
+            tokio::spawn(async move {
+                if let Err(error) = router.serve_connection(incoming).await {
+                    debug!(%error, "connection ended");
+                }
+            });
+        }
+    }
+
+    async fn serve_connection(self: &Arc<Self>, incoming: Box<dyn Incoming>) -> Result<(), LinkError> {
+        let slow = || LinkError::Lost("handshake took too long".into());
+        let link: Arc<dyn Link> = Arc::from(timeout(HELLO_TIMEOUT, incoming.handshake()).await.map_err(|_| slow())??);
+        match link.certified() {
+            Some(certified) => self.serve_member(link, certified).await,
+            None => self.serve_newcomer(&*link).await,
+        }
+    }
+
+    async fn serve_newcomer(&self, link: &dyn Link) -> Result<(), LinkError> {
+        let Some(service) = self.join.clone() else {
+            link.close(CloseCode::CertificateRequired, "only managers let nodes join");
+            return Ok(());
+        };
+        loop {
+            let stream = link.accept().await?;
+            let (service, remote) = (service.clone(), link.remote_address());
+            tokio::spawn(async move { service.serve(remote, stream).await });
+        }
+    }
+
+    async fn serve_member(self: &Arc<Self>, link: Arc<dyn Link>, certified: Certified) -> Result<(), LinkError> {
+        let heard = timeout(HELLO_TIMEOUT, hello::receive(&*link, self.peers.local(), certified)).await;
+        let (peer, lane) = match heard.unwrap_or_else(|_| Err(LinkError::Lost("no first frame".into()))) {
+            Ok(heard) => heard,
+            Err(error) => {
+                warn!(node = %certified.node, remote = %link.remote_address(), %error, "refused a connection");
+                return linger(&*link).await;
+            }
+        };
+        debug!(node = %peer.node, ?lane, "connected");
+        self.peers.learn(peer.node, peer.address, peer.role);
+        tokio::try_join!(self.accept_streams(&*link, peer), self.accept_datagrams(&*link, peer)).map(|_| ())
+    }
+
+    async fn accept_streams(self: &Arc<Self>, link: &dyn Link, peer: Peer) -> Result<(), LinkError> {
+        loop {
+            let stream = link.accept().await?;
+            let router = self.clone();
+            tokio::spawn(async move { router.serve_stream(peer, stream).await });
+        }
+    }
+
+    async fn serve_stream(&self, peer: Peer, mut stream: BoxStream) {
+        let byte = timeout(STREAM_KIND_TIMEOUT, stream.read_u8()).await;
+        let Some(kind) = byte.ok().and_then(Result::ok).and_then(StreamKind::from_byte) else {
+            debug!(node = %peer.node, "stream of no known kind");
+            return stream.reset();
+        };
+        match self.streams.get(&kind) {
+            Some((allow, service)) if allow.permits(peer.role) => service.serve(peer, stream).await,
+            Some(_) => {
+                warn!(node = %peer.node, role = %peer.role, ?kind, "refused a stream that this role may not open");
+                stream.reset();
+            }
+            None => {
+                debug!(node = %peer.node, ?kind, "stream of a kind that is not served here");
+                stream.reset();
+            }
+        }
+    }
+
+    async fn accept_datagrams(&self, link: &dyn Link, peer: Peer) -> Result<(), LinkError> {
+        let Some(service) = &self.datagrams else { return Ok(()) };
+        loop {
+            service.datagram(&peer, link.receive_datagram().await?);
+        }
+    }
+}
+
+/// Leaves a refused peer the time to read why, then closes.
+async fn linger(link: &dyn Link) -> Result<(), LinkError> {
+    let _ = timeout(HELLO_TIMEOUT, link.accept()).await;
+    link.close(CloseCode::NotAMember, "refused");
+    Ok(())
+}
