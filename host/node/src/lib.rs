@@ -9,3 +9,5 @@ pub mod limits;
 pub mod peers;
 pub mod router;
 pub mod transport;
+pub mod api;
+pub mod client;

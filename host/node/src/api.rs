@@ -1,0 +1,3 @@
+//! The node's API: HTTP and JSON on a Unix socket in the data directory.
+pub mod socket;
+pub mod types;

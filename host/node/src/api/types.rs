@@ -1,0 +1,68 @@
+//! What travels over the API, as data: used by the handlers, by `client.rs` and by the command line.
+//!
+//! Keys are in snake case and stable: scripts read them. New fields are added with a default, none is renamed.
+mod cluster;
+mod logs;
+mod network;
+mod node;
+mod service;
+mod task;
+
+use serde::{Deserialize, Serialize};
+
+use minicloud_core::id::Index;
+
+pub use cluster::{ImageSummary, Info, JoinToken, LeaderSummary, ManagerSummary, Version};
+pub use logs::{LogLine, LogQuery};
+pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
+pub use node::{ManagerStatus, NodeDetail, NodeSummary};
+pub use service::{
+    CreateService, Mode, PortProblem, Progress, ProgressTask, RestartChange, ScaleServices, ServiceDetail, ServiceSummary, ServiceUsage,
+    ServiceVip, TaskUsageLine, UpdateConfigChange, UpdateService,
+};
+pub use task::TaskSummary;
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// One clear line that says what to do.
+    pub error: String,
+    pub kind: ErrorKind,
+}
+
+/// What kind of refusal or failure an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    NotFound,
+    Conflict,
+    Invalid,
+    /// Made from an older version of the row; read again and retry.
+    Stale,
+    /// This node cannot answer now, or is not the one to ask.
+    Unavailable,
+    /// A fault of ours, or of this machine.
+    Internal,
+}
+
+/// A row was created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    pub id: String,
+    pub name: String,
+    /// Where in the log the change stands.
+    pub index: Index,
+    /// What the user should know though it was done.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A row was changed or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Where in the log the change stands.
+    pub index: Index,
+    /// What the user should know though it was done.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}

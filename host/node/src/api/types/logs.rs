@@ -1,0 +1,34 @@
+//! Lines of task logs.
+use serde::{Deserialize, Serialize};
+
+use minicloud_core::id::TaskId;
+use minicloud_core::task::LogStream;
+
+/// Which lines are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// Go on with new lines until the client leaves.
+    #[serde(default)]
+    pub follow: bool,
+    /// At most this many of the last lines of each task; absent: all.
+    #[serde(default)]
+    pub tail: Option<u64>,
+    /// Only lines at or after this time, in ms since the epoch.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
+}
+
+/// One line that a task wrote, or that the node wrote about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub task_id: TaskId,
+    /// `worker.3`
+    pub task: String,
+    /// Hostname of the node that ran it.
+    pub node: String,
+    /// Milliseconds since the epoch, by the clock of that node.
+    pub at_ms: u64,
+    pub stream: LogStream,
+    /// Without its line end.
+    pub text: String,
+}

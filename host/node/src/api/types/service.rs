@@ -1,0 +1,310 @@
+//! Services: what is asked for, how it stands, how busy it is.
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use minicloud_core::id::{Index, ServiceId, TaskId};
+use minicloud_core::spec::{
+    EndpointMode, FailureAction, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceSpec, UpdateConfig, UpdateOrder,
+};
+use minicloud_core::state::{UpdateProgress, UpdateState};
+use minicloud_core::task::{TaskState, TaskUsage};
+use minicloud_core::time::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSummary {
+    pub id: ServiceId,
+    pub name: String,
+    pub mode: Mode,
+    pub replicas_running: u32,
+    pub replicas_desired: u32,
+    pub image: String,
+    pub ports: Vec<PublishedPort>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Replicated,
+    Global,
+}
+
+/// `GET /v1/services/{service}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceDetail {
+    #[serde(flatten)]
+    pub summary: ServiceSummary,
+    pub spec: ServiceSpec,
+    pub previous_spec: Option<ServiceSpec>,
+    /// Its virtual address on each network.
+    pub vips: Vec<ServiceVip>,
+    pub update: Option<UpdateProgress>,
+    /// Published ports that a node could not bind.
+    #[serde(default)]
+    pub port_problems: Vec<PortProblem>,
+    pub created_at_ms: Timestamp,
+    pub updated_at_ms: Timestamp,
+    pub version: Index,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceVip {
+    /// Name of the network.
+    pub network: String,
+    pub address: Option<Ipv4Addr>,
+}
+
+/// A published port that a node could not bind; it tries again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortProblem {
+    /// Hostname of the node.
+    pub node: String,
+    /// Where it tried to listen: `0.0.0.0:8000/tcp`.
+    pub listen: String,
+    pub error: String,
+}
+
+/// `POST /v1/services`. Networks are named; they are resolved by the manager that answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CreateService {
+    /// Absent: made from the image's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A bundled name (`redis`), or `sha256:…` of a component that was sent with `POST /v1/images`.
+    pub image: String,
+    /// What to show in place of a digest: the path of the file.
+    #[serde(default)]
+    pub image_name: Option<String>,
+    #[serde(default)]
+    pub mode: Mode,
+    /// Absent: 1. Means nothing for a global service.
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    #[serde(default)]
+    pub networks: Vec<String>,
+    #[serde(default)]
+    pub endpoint_mode: EndpointMode,
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub hostname: Option<String>,
+    #[serde(default)]
+    pub args: Vec<String>,
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    #[serde(default)]
+    pub limit_memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub limit_cpu_millis: Option<u32>,
+    #[serde(default)]
+    pub reserve_memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub reserve_cpu_millis: Option<u32>,
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    #[serde(default)]
+    pub http_port: Option<u16>,
+    /// `node.role==worker` and so on.
+    #[serde(default)]
+    pub constraints: Vec<String>,
+    #[serde(default)]
+    pub labels: Labels,
+    #[serde(default)]
+    pub stop_grace_ms: Option<u64>,
+    #[serde(default)]
+    pub restart: RestartChange,
+    #[serde(default)]
+    pub update: UpdateConfigChange,
+}
+
+/// `POST /v1/services/{service}/update`. What is absent stays as it is; `*_rm` goes before `*_add`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateService {
+    /// The version that the change was made from; another one is refused. Absent: whatever it is now.
+    #[serde(default)]
+    pub version: Option<Index>,
+    #[serde(default)]
+    pub image: Option<String>,
+    #[serde(default)]
+    pub image_name: Option<String>,
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    #[serde(default)]
+    pub replicas: Option<u32>,
+    #[serde(default)]
+    pub networks_add: Vec<String>,
+    #[serde(default)]
+    pub networks_rm: Vec<String>,
+    #[serde(default)]
+    pub endpoint_mode: Option<EndpointMode>,
+    #[serde(default)]
+    pub ports_add: Vec<PublishedPort>,
+    /// By target port, as `--publish-rm 80` names it.
+    #[serde(default)]
+    pub ports_rm: Vec<u16>,
+    #[serde(default)]
+    pub env_add: BTreeMap<String, String>,
+    #[serde(default)]
+    pub env_rm: Vec<String>,
+    #[serde(default)]
+    pub hostname: Option<String>,
+    #[serde(default)]
+    pub args: Option<Vec<String>>,
+    #[serde(default)]
+    pub mounts_add: Vec<Mount>,
+    /// By target path inside the task.
+    #[serde(default)]
+    pub mounts_rm: Vec<String>,
+    /// 0: the default.
+    #[serde(default)]
+    pub limit_memory_bytes: Option<u64>,
+    /// 0: no cap.
+    #[serde(default)]
+    pub limit_cpu_millis: Option<u32>,
+    #[serde(default)]
+    pub reserve_memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub reserve_cpu_millis: Option<u32>,
+    /// 0: the image's default.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    #[serde(default)]
+    pub http_port: Option<u16>,
+    #[serde(default)]
+    pub constraints_add: Vec<String>,
+    #[serde(default)]
+    pub constraints_rm: Vec<String>,
+    #[serde(default)]
+    pub labels_add: Labels,
+    #[serde(default)]
+    pub labels_rm: Vec<String>,
+    #[serde(default)]
+    pub stop_grace_ms: Option<u64>,
+    #[serde(default)]
+    pub restart: RestartChange,
+    #[serde(default)]
+    pub update: UpdateConfigChange,
+    /// Replace every task though nothing else changed.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Fields of a restart policy that were given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartChange {
+    #[serde(default)]
+    pub condition: Option<RestartCondition>,
+    #[serde(default)]
+    pub delay_ms: Option<u64>,
+    #[serde(default)]
+    pub max_attempts: Option<u32>,
+    #[serde(default)]
+    pub window_ms: Option<u64>,
+}
+
+impl RestartChange {
+    /// `policy` with what was given put in place.
+    pub fn applied_to(&self, policy: RestartPolicy) -> RestartPolicy {
+        RestartPolicy {
+            condition: self.condition.unwrap_or(policy.condition),
+            delay_ms: self.delay_ms.or(policy.delay_ms),
+            max_attempts: self.max_attempts.unwrap_or(policy.max_attempts),
+            window_ms: self.window_ms.unwrap_or(policy.window_ms),
+        }
+    }
+}
+
+/// Fields of an update configuration that were given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateConfigChange {
+    #[serde(default)]
+    pub parallelism: Option<u32>,
+    #[serde(default)]
+    pub delay_ms: Option<u64>,
+    #[serde(default)]
+    pub order: Option<UpdateOrder>,
+    #[serde(default)]
+    pub monitor_ms: Option<u64>,
+    #[serde(default)]
+    pub failure_action: Option<FailureAction>,
+    #[serde(default)]
+    pub max_failure_permille: Option<u32>,
+}
+
+impl UpdateConfigChange {
+    /// `config` with what was given put in place.
+    pub fn applied_to(&self, config: UpdateConfig) -> UpdateConfig {
+        UpdateConfig {
+            parallelism: self.parallelism.unwrap_or(config.parallelism),
+            delay_ms: self.delay_ms.unwrap_or(config.delay_ms),
+            order: self.order.or(config.order),
+            monitor_ms: self.monitor_ms.unwrap_or(config.monitor_ms),
+            failure_action: self.failure_action.unwrap_or(config.failure_action),
+            max_failure_permille: self.max_failure_permille.unwrap_or(config.max_failure_permille),
+        }
+    }
+}
+
+/// `POST /v1/services/scale`: all of them, or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleServices {
+    /// By name or id.
+    pub services: BTreeMap<String, u32>,
+}
+
+/// One line of `GET /v1/services/{service}/watch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Tasks of the current version that run.
+    pub running: u32,
+    pub desired: u32,
+    /// Everything is as it was asked for; the last line of a stream.
+    pub converged: bool,
+    /// The newest task of each slot, in order.
+    pub tasks: Vec<ProgressTask>,
+    #[serde(default)]
+    pub update_state: Option<UpdateState>,
+    /// What the update says of itself, for example why it is paused.
+    #[serde(default)]
+    pub update_message: String,
+    /// The service was removed; the last line of a stream.
+    #[serde(default)]
+    pub removed: bool,
+    /// Tasks that still have to stop.
+    #[serde(default)]
+    pub stopping: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressTask {
+    pub id: TaskId,
+    pub slot: Option<u32>,
+    pub name: String,
+    pub state: TaskState,
+    /// Hostname of its node.
+    pub node: Option<String>,
+    pub error: String,
+}
+
+/// `GET /v1/services/{service}/usage`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceUsage {
+    pub service: String,
+    pub tasks: Vec<TaskUsageLine>,
+    /// Sums over the tasks that answered.
+    pub total: TaskUsage,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskUsageLine {
+    pub id: TaskId,
+    pub name: String,
+    /// Hostname of its node.
+    pub node: String,
+    /// Absent when its node did not answer.
+    pub usage: Option<TaskUsage>,
+}
