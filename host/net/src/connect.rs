@@ -1,0 +1,266 @@
+//! How a connection finds its target: the routing rules, and the wait for a service that is not ready yet.
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::connection::Connection;
+use crate::error::NetError;
+use crate::limits;
+use crate::route_table::{Group, RouteTable};
+use crate::switch::Switch;
+use crate::task::Task;
+use crate::uplink::StreamHeader;
+
+/// Where an address leads, seen from some networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Service { network: NetworkId, service: ServiceId },
+    Task { network: NetworkId, task: TaskId, node: NodeId },
+}
+
+impl Route {
+    pub(crate) fn network(&self) -> NetworkId {
+        match self {
+            Route::Service { network, .. } | Route::Task { network, .. } => *network,
+        }
+    }
+}
+
+/// What is the same for every backend that one connection tries.
+#[derive(Clone, Copy)]
+struct Call {
+    network: NetworkId,
+    source: SocketAddr,
+    port: u16,
+}
+
+impl Call {
+    fn header(&self, task: TaskId, ip: Ipv4Addr) -> StreamHeader {
+        let destination = SocketAddr::new(ip.into(), self.port);
+        StreamHeader { network: self.network, source: self.source, destination, task }
+    }
+}
+
+/// How many backends of a service one look tries.
+#[derive(Clone, Copy)]
+enum Look {
+    Everywhere,
+    Again,
+}
+
+impl Switch {
+    /// A connection from outside of the cluster to a published port, over the ingress network. The target sees
+    /// `client` as its peer.
+    pub async fn connect_published(&self, client: SocketAddr, service: ServiceId, target_port: u16) -> Result<Connection, NetError> {
+        let network = self.routes().ingress().ok_or(NetError::Unreachable)?;
+        self.connect_service(Call { network, source: client, port: target_port }, service).await
+    }
+
+    /// A connection from `client`, which is no task, to an address on one network: for proxies.
+    pub async fn connect_from_network(&self, client: SocketAddr, network: NetworkId, remote: SocketAddr) -> Result<Connection, NetError> {
+        let IpAddr::V4(ip) = remote.ip().to_canonical() else { return Err(NetError::Unreachable) };
+        let route = self.route_on(&self.routes(), network, ip).ok_or(NetError::Unreachable)?;
+        let mut connection = self.connect_route(route, client, SocketAddr::new(ip.into(), remote.port())).await?;
+        connection.remote = remote;
+        Ok(connection)
+    }
+
+    /// Takes a stream from another node: one end waits at the target's listener, the other is returned to be pumped.
+    pub fn deliver(&self, header: StreamHeader) -> Result<Connection, NetError> {
+        self.offer(header).map_err(|error| if error == NetError::WouldBlock { NetError::Refused } else { error })
+    }
+
+    /// A connection from a task, which becomes one of its own; given up when the task is detached.
+    pub(crate) async fn connect_task(
+        &self,
+        task: Arc<Task>,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<Connection, NetError> {
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let mut detached = task.detached();
+        if *detached.borrow() {
+            return Err(NetError::Aborted);
+        }
+        let mut connection = tokio::select! {
+            biased;
+            connection = self.connect_address(&task, local, remote) => connection?,
+            _ = detached.wait_for(|detached| *detached) => return Err(NetError::Aborted),
+        };
+        match connection.join(&task.registry) {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                connection.reset();
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect_address(&self, task: &Arc<Task>, local: Option<SocketAddr>, remote: SocketAddr) -> Result<Connection, NetError> {
+        if task.registry.usage().connections >= limits::CONNECTIONS_PER_TASK_MAX {
+            return Err(NetError::TooManySockets);
+        }
+        let port = local.map(|local| local.port()).filter(|port| *port != 0).unwrap_or_else(|| task.ephemeral_port());
+        if remote.ip().is_loopback() {
+            let source = SocketAddr::new(own_loopback(remote.ip(), local)?, port);
+            return self.when_room(|| open_at(task, source, remote)).await;
+        }
+        let IpAddr::V4(ip) = remote.ip() else { return Err(NetError::Unreachable) };
+        let route = self.route(&self.routes(), &task.addresses, ip).ok_or(NetError::Unreachable)?;
+        let source = source_on(&task.addresses, route.network(), local)?;
+        self.connect_route(route, SocketAddr::new(source.into(), port), remote).await
+    }
+
+    /// The target of an address for one who is attached to these networks: none that is not on one of them.
+    pub(crate) fn route(&self, table: &RouteTable, networks: &BTreeMap<NetworkId, Ipv4Addr>, ip: Ipv4Addr) -> Option<Route> {
+        networks.keys().find_map(|network| self.route_on(table, *network, ip))
+    }
+
+    fn route_on(&self, table: &RouteTable, network: NetworkId, ip: Ipv4Addr) -> Option<Route> {
+        if !table.dialable(network) {
+            return None;
+        }
+        if let Some(service) = table.service_at(network, ip) {
+            return Some(Route::Service { network, service });
+        }
+        if let Some(task) = self.local_task_at(network, ip) {
+            return Some(Route::Task { network, task, node: self.node() });
+        }
+        table.task_at(network, ip).map(|(task, node)| Route::Task { network, task, node })
+    }
+
+    async fn connect_route(&self, route: Route, source: SocketAddr, remote: SocketAddr) -> Result<Connection, NetError> {
+        let IpAddr::V4(ip) = remote.ip() else { return Err(NetError::Unreachable) };
+        let call = Call { network: route.network(), source, port: remote.port() };
+        match route {
+            Route::Service { service, .. } => {
+                let mut connection = self.connect_service(call, service).await?;
+                connection.remote = remote;
+                Ok(connection)
+            }
+            Route::Task { task, node, .. } if node == self.node() => self.when_room(|| self.offer(call.header(task, ip))).await,
+            Route::Task { task, node, .. } => self.open_remote(node, call.header(task, ip), limits::CONNECT_TIMEOUT).await,
+        }
+    }
+
+    /// Tries the backends of a service until one takes the connection, for a bounded time.
+    async fn connect_service(&self, call: Call, service: ServiceId) -> Result<Connection, NetError> {
+        let deadline = Instant::now() + limits::CONNECT_READY_WAIT;
+        let mut look = Look::Everywhere;
+        loop {
+            let changed = self.changed().notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let group = self.routes().group(call.network, service).cloned().ok_or(NetError::Refused)?;
+            let error = match self.try_backends(&group, call, look, deadline).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            let nothing_to_wait_for = group.candidates.is_empty() && !group.expects_tasks;
+            if nothing_to_wait_for || now >= deadline {
+                return Err(error);
+            }
+            // Either way it is time to look again.
+            let _ = timeout_at(deadline.min(now + limits::READY_POLL_INTERVAL), changed).await;
+            look = Look::Again;
+        }
+    }
+
+    async fn try_backends(&self, group: &Group, call: Call, look: Look, deadline: Instant) -> Result<Connection, NetError> {
+        let tries = match look {
+            Look::Everywhere => group.candidates.len(),
+            Look::Again => group.candidates.len().min(limits::BACKENDS_PER_LOOK_MAX),
+        };
+        let mut tried = HashSet::new();
+        let mut error = NetError::Refused;
+        while tried.len() < tries {
+            let Some((at, count)) = group.choose(&tried) else { break };
+            tried.insert(at);
+            let candidate = &group.candidates[at];
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = if tried.len() < group.candidates.len() { left.min(limits::BACKEND_TIMEOUT) } else { left };
+            match self.open(candidate.node, call.header(candidate.task, candidate.ip), patience).await {
+                Ok(mut connection) => {
+                    connection.hold(count);
+                    return Ok(connection);
+                }
+                Err(failure) => error = failure,
+            }
+        }
+        // A service that cannot be reached refuses, whatever became of its backends; only silence is told apart.
+        Err(if error == NetError::TimedOut { error } else { NetError::Refused })
+    }
+
+    async fn open(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {
+        if node == self.node() { self.offer(header) } else { self.open_remote(node, header, patience).await }
+    }
+
+    async fn open_remote(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {
+        let opened = timeout(patience, self.uplink().open(node, header)).await;
+        let mut connection = opened.map_err(|_| NetError::TimedOut)??;
+        connection.local = header.source;
+        connection.remote = header.destination;
+        Ok(connection)
+    }
+
+    /// Queues a connection at a task of this node; [`NetError::WouldBlock`] when its backlog is full.
+    fn offer(&self, header: StreamHeader) -> Result<Connection, NetError> {
+        let task = self.local_task(header.task).ok_or(NetError::Refused)?;
+        let own = task.addresses.get(&header.network).map(|ip| IpAddr::V4(*ip));
+        if own != Some(header.destination.ip()) {
+            return Err(NetError::Unreachable);
+        }
+        open_at(&task, header.source, header.destination)
+    }
+
+    /// A full backlog of this node is waited for, as TCP repeats its first packet.
+    async fn when_room(&self, open: impl Fn() -> Result<Connection, NetError>) -> Result<Connection, NetError> {
+        let deadline = Instant::now() + limits::CONNECT_READY_WAIT;
+        loop {
+            let changed = self.changed().notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match open() {
+                Err(NetError::WouldBlock) => timeout_at(deadline, changed).await.map_err(|_| NetError::TimedOut)?,
+                result => return result,
+            }
+        }
+    }
+}
+
+/// Makes a connection and queues its far end at the task's listener.
+fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr) -> Result<Connection, NetError> {
+    let backlog = task.ports.listener(destination).ok_or(NetError::Refused)?;
+    let (near, mut far) = Connection::pair_with_capacity(source, destination, task.registry.pipe_capacity_bytes());
+    far.join(&task.registry).map_err(|_| NetError::Refused)?;
+    backlog.offer(far).map_err(|_| NetError::WouldBlock)?;
+    Ok(near)
+}
+
+/// The source of a connection within a task; a socket bound elsewhere cannot reach in there.
+fn own_loopback(remote: IpAddr, local: Option<SocketAddr>) -> Result<IpAddr, NetError> {
+    match local.map(|local| local.ip()) {
+        Some(ip) if ip.is_loopback() => Ok(ip),
+        Some(ip) if !ip.is_unspecified() => Err(NetError::Unreachable),
+        _ if remote.is_ipv4() => Ok(Ipv4Addr::LOCALHOST.into()),
+        _ => Ok(Ipv6Addr::LOCALHOST.into()),
+    }
+}
+
+/// The own address on a network, which a bound socket has to agree with.
+pub(crate) fn source_on(
+    addresses: &BTreeMap<NetworkId, Ipv4Addr>,
+    network: NetworkId,
+    local: Option<SocketAddr>,
+) -> Result<Ipv4Addr, NetError> {
+    let own = *addresses.get(&network).ok_or(NetError::Unreachable)?;
+    match local.map(|local| local.ip()) {
+        Some(ip) if !ip.is_unspecified() && ip != IpAddr::V4(own) => Err(NetError::Unreachable),
+        _ => Ok(own),
+    }
+}

@@ -1,0 +1,56 @@
+//! The way to other nodes: what the switch asks of an overlay, and what travels with each stream and datagram.
+use std::future::{Future, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use minicloud_core::id::{NetworkId, NodeId, TaskId};
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Connection;
+use crate::error::NetError;
+
+/// Names the two ends of a stream between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StreamHeader {
+    pub network: NetworkId,
+    /// What the target sees as its peer.
+    pub source: SocketAddr,
+    /// What the target sees as its own address.
+    pub destination: SocketAddr,
+    pub task: TaskId,
+}
+
+/// Names the two ends of a datagram between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DatagramHeader {
+    pub network: NetworkId,
+    /// What the target sees as the sender.
+    pub source: SocketAddr,
+    /// What the target sees as its own address.
+    pub destination: SocketAddr,
+    pub task: TaskId,
+}
+
+/// The result of [`Uplink::open`].
+pub type OpenFuture = Pin<Box<dyn Future<Output = Result<Connection, NetError>> + Send>>;
+
+/// Carries streams and datagrams to other nodes. Dropping an [`OpenFuture`] gives the attempt up.
+pub trait Uplink: Send + Sync + 'static {
+    /// Resolves once the other node's listener took the stream, or with why not.
+    fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture;
+    /// Sends without a promise; what cannot be sent now is dropped.
+    fn send(&self, node: NodeId, header: DatagramHeader, payload: Bytes);
+}
+
+/// No other node can be reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoUplink;
+
+impl Uplink for NoUplink {
+    fn open(&self, _: NodeId, _: StreamHeader) -> OpenFuture {
+        Box::pin(ready(Err(NetError::Unreachable)))
+    }
+
+    fn send(&self, _: NodeId, _: DatagramHeader, _: Bytes) {}
+}
