@@ -217,6 +217,12 @@ pub struct NewTask {
     /// How often this slot failed in a row before.
     #[serde(default)]
     pub failures: u32,
+    /// Restarts of this slot in the window of its restart policy, this one included.
+    #[serde(default)]
+    pub restarts: u32,
+    /// When that window began.
+    #[serde(default)]
+    pub restarts_since: Option<Timestamp>,
 }
 
 /// What a command did. A rejection changed nothing.

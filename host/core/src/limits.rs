@@ -10,7 +10,7 @@ pub const NAME_CHARS_MAX: usize = 63;
 /// Finished tasks kept per slot.
 pub const TASK_HISTORY_PER_SLOT: usize = 5;
 /// Changes in one plan; the rest comes with the next one.
-pub const PLAN_CHANGES_MAX: usize = 2_000;
+pub const PLAN_CHANGES_MAX: usize = 4_000;
 /// Replicas of one service.
 pub const REPLICAS_MAX: u32 = 20_000;
 /// Answers kept for requests that might be sent again.
@@ -44,3 +44,28 @@ pub const HEARTBEAT_GRACE_NEW_LEADER: Duration = Duration::from_secs(6);
 pub const PUBLISH_PORTS_AUTOMATIC: std::ops::RangeInclusive<u16> = 30_000..=32_767;
 /// Connections that wait for a task of a service to become ready wait this long.
 pub const CONNECT_READY_WAIT: Duration = Duration::from_secs(2);
+
+/// Tasks that one plan creates at most, so that the same plan can address and assign them too.
+pub const PLAN_CREATES_MAX: usize = 1_200;
+/// A task that ran this long before it ended is restarted with the first delay again.
+pub const RESTART_RESET_AFTER: Duration = Duration::from_secs(10);
+/// Longest address pool prefix: shorter pools would hold too few networks.
+pub const ADDRESS_POOL_PREFIX_MAX: u8 = 24;
+/// Prefix of the subnets that are cut from the pool, where the pool is large enough.
+pub const SUBNET_PREFIX: u8 = 16;
+/// Shortest prefix of a subnet that a user may give.
+pub const SUBNET_PREFIX_MIN: u8 = 8;
+/// Longest prefix of a subnet that a user may give.
+pub const SUBNET_PREFIX_MAX: u8 = 29;
+/// Longest hostname of a node, in characters.
+pub const HOSTNAME_CHARS_MAX: usize = 253;
+/// Volumes that one task mounts at most.
+pub const MOUNTS_MAX: usize = 32;
+/// Networks of one service at most.
+pub const NETWORKS_PER_SERVICE_MAX: usize = 32;
+/// Further names of a service on one network at most.
+pub const ALIASES_MAX: usize = 32;
+/// Published ports of one service at most.
+pub const PORTS_PER_SERVICE_MAX: usize = 128;
+/// Longest delay, grace period or monitor that a spec may ask for.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);

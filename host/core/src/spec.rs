@@ -252,12 +252,30 @@ pub struct PublishedPort {
     pub address: Option<IpAddr>,
 }
 
+impl PublishedPort {
+    /// Whether the two could not both be bound on one node. A port that is still to be chosen clashes with none.
+    pub fn clashes(&self, other: &PublishedPort) -> bool {
+        let everywhere = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
+        let same_address = everywhere(self.address) || everywhere(other.address) || self.address == other.address;
+        self.published != 0 && self.published == other.published && self.protocol == other.protocol && same_address
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     #[default]
     Tcp,
     Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

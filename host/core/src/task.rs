@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+mod step;
+
+pub use step::{Step, next_step};
+
 /// States of a task, in order. The observed state never moves back; of two reports the larger wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +73,17 @@ pub struct TaskStatus {
     /// `host`-mode ports that this task's node bound for it, or the reason why not, is part of `message`.
     #[serde(default)]
     pub backtrace: String,
+}
+
+impl TaskStatus {
+    /// Takes in another report: the larger state wins, and of the same state the later word. True when it changed.
+    pub fn merge(&mut self, other: &TaskStatus) -> bool {
+        let wins = other.state > self.state || (other.state == self.state && other.at >= self.at && other != self);
+        if wins {
+            self.clone_from(other);
+        }
+        wins
+    }
 }
 
 /// Which of a task's streams a log line came from.

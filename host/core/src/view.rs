@@ -14,6 +14,12 @@ use crate::spec::{EndpointMode, PublishedPort, TaskTemplate};
 use crate::state::{Role, Slot};
 use crate::task::TaskState;
 
+mod build;
+mod delta;
+
+pub use build::{assignment, assignment_from, endpoints, endpoints_from, node_view, node_view_from, routes, routes_from};
+pub use delta::{ViewMismatch, delta};
+
 /// What one node is told. The tasks are its own; all else is the same for every node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeView {
@@ -50,7 +56,7 @@ pub struct ServiceRoute {
     pub name: String,
     pub endpoint_mode: EndpointMode,
     pub vips: BTreeMap<NetworkId, Ipv4Addr>,
-    /// Further names, by network.
+    /// Further names, by network; every network of the service has an entry.
     pub aliases: BTreeMap<NetworkId, Vec<String>>,
     pub ports: Vec<PublishedPort>,
     /// Running tasks that are to stay, ordered by task id.
@@ -84,7 +90,7 @@ pub struct AssignedTask {
     pub volumes: BTreeMap<String, VolumeId>,
     /// Ports of mode host that this task binds on its node.
     pub host_ports: Vec<PublishedPort>,
-    /// Index at which the row last changed: a stop waits until all live nodes have seen it.
+    /// Index at which what is wanted of it last changed: a stop waits until all live nodes have seen that.
     pub version: Index,
 }
 

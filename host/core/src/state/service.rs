@@ -1,0 +1,258 @@
+//! Services: what is declared, and how a change of it is taken in.
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Rejection;
+use crate::id::{Index, NetworkId, ServiceId};
+use crate::limits;
+use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec};
+use crate::time::Timestamp;
+
+use super::{ClusterState, Row, Writer, validate};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub id: ServiceId,
+    pub spec: Arc<ServiceSpec>,
+    #[serde(default)]
+    pub previous_spec: Option<Arc<ServiceSpec>>,
+    /// Index at which the task template last changed: tasks of an older one are replaced.
+    pub template_version: Index,
+    /// Virtual address on each of its networks.
+    #[serde(default)]
+    pub vips: BTreeMap<NetworkId, Ipv4Addr>,
+    /// The ports of the spec, with those chosen that were left open.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
+    /// The version for which `vips` and `ports` were allocated; behind `version` until the allocator has run.
+    #[serde(default)]
+    pub allocated: Index,
+    #[serde(default)]
+    pub update: Option<UpdateProgress>,
+    /// `service rm` was said: its tasks stop, then the row goes.
+    #[serde(default)]
+    pub removing: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Index at which the spec last changed; what the cluster does for the service by itself leaves it.
+    pub version: Index,
+}
+
+/// A rolling update under way or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProgress {
+    pub state: UpdateState,
+    pub started_at: Timestamp,
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    #[serde(default)]
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateState {
+    Updating,
+    Paused,
+    Completed,
+}
+
+impl Service {
+    /// Ports as they are, or as they are asked for while none are allocated.
+    pub fn ports_wanted(&self) -> &[PublishedPort] {
+        if self.allocated == self.version { &self.ports } else { &self.spec.ports }
+    }
+
+    /// Whether any task is wanted at all.
+    pub fn expects_tasks(&self) -> bool {
+        !self.removing && self.spec.mode != ServiceMode::Replicated { replicas: 0 }
+    }
+}
+
+impl Writer<'_> {
+    pub(super) fn create_service(&mut self, id: ServiceId, spec: &ServiceSpec) -> Result<(), Rejection> {
+        validate::service(spec)?;
+        self.state.fits(id, spec)?;
+        let name = &spec.name;
+        if self.state.service_named(name).is_some() {
+            return Err(Rejection::Conflict(format!("service '{name}' already exists; use 'minicloud service update {name}'")));
+        }
+        validate::fresh_id("service", self.state.services.contains_key(&id))?;
+        let service = Service {
+            id,
+            spec: Arc::new(spec.clone()),
+            previous_spec: None,
+            template_version: self.index,
+            vips: BTreeMap::new(),
+            ports: Vec::new(),
+            allocated: Index(0),
+            update: None,
+            removing: false,
+            created_at: self.at,
+            updated_at: self.at,
+            version: self.index,
+        };
+        self.put(Row::Service(Arc::new(service)));
+        Ok(())
+    }
+
+    pub(super) fn update_service(&mut self, id: ServiceId, version: Index, spec: &ServiceSpec) -> Result<(), Rejection> {
+        let service = self.state.service_to_change(id)?;
+        let name = &service.spec.name;
+        if spec.name != *name {
+            return Err(Rejection::Invalid(format!(
+                "service '{name}' cannot be renamed to '{}'; create a new service, then remove this one",
+                spec.name
+            )));
+        }
+        if service.version != version {
+            return Err(Rejection::Stale(format!("service '{name}' was changed meanwhile; read it again and retry")));
+        }
+        validate::service(spec)?;
+        self.state.fits(id, spec)?;
+        self.put_spec(&service, spec.clone());
+        Ok(())
+    }
+
+    pub(super) fn scale_services(&mut self, replicas: &BTreeMap<ServiceId, u32>) -> Result<(), Rejection> {
+        for (id, replicas) in replicas {
+            let service = self.state.service_to_change(*id)?;
+            let name = &service.spec.name;
+            if service.spec.mode == ServiceMode::Global {
+                return Err(Rejection::Invalid(format!("service '{name}' is global: it has one task per node and cannot be scaled")));
+            }
+            validate::replicas(name, *replicas)?;
+        }
+        for (id, replicas) in replicas {
+            let service = self.state.service_to_change(*id)?;
+            let mode = ServiceMode::Replicated { replicas: *replicas };
+            if service.spec.mode != mode {
+                let spec = ServiceSpec { mode, ..ServiceSpec::clone(&service.spec) };
+                self.put_spec(&service, spec);
+            }
+        }
+        Ok(())
+    }
+
+    /// The one place where a spec replaces another.
+    fn put_spec(&mut self, service: &Service, spec: ServiceSpec) {
+        let (index, at) = (self.index, self.at);
+        let new_template = tasks_differ(&service.spec, &spec);
+        let same_endpoint = service.allocated == service.version && !endpoint_differs(&service.spec, &spec);
+        self.edit_service(service.id, |row| {
+            row.previous_spec = Some(Arc::clone(&row.spec));
+            row.spec = Arc::new(spec);
+            row.version = index;
+            row.updated_at = at;
+            if same_endpoint {
+                row.allocated = index;
+            }
+            let paused = row.update.as_ref().is_some_and(|update| update.state == UpdateState::Paused);
+            if new_template {
+                row.template_version = index;
+            }
+            if new_template || paused {
+                let state = UpdateState::Updating;
+                row.update = Some(UpdateProgress { state, started_at: at, completed_at: None, message: String::new() });
+            }
+        });
+    }
+
+    pub(super) fn remove_service(&mut self, id: ServiceId) -> Result<(), Rejection> {
+        if !self.state.services.contains_key(&id) {
+            return Err(no_service(id));
+        }
+        let (index, at) = (self.index, self.at);
+        self.edit_service(id, |service| {
+            service.removing = true;
+            service.version = index;
+            service.updated_at = at;
+        });
+        Ok(())
+    }
+}
+
+/// Whether running tasks must be replaced to be as the new spec says.
+fn tasks_differ(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    let networks = |spec: &ServiceSpec| spec.networks.iter().map(|at| at.network).collect::<Vec<_>>();
+    let host_ports = |spec: &ServiceSpec| {
+        let ports = spec.ports.iter().filter(|port| port.mode == PublishMode::Host);
+        ports.copied().collect::<Vec<_>>()
+    };
+    let becomes_published = old.ports.is_empty() && !new.ports.is_empty();
+    old.task != new.task || networks(old) != networks(new) || host_ports(old) != host_ports(new) || becomes_published
+}
+
+fn endpoint_differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    old.networks != new.networks || old.endpoint_mode != new.endpoint_mode || old.ports != new.ports
+}
+
+fn no_service(id: ServiceId) -> Rejection {
+    Rejection::NotFound(format!("no service {id}; see 'minicloud service ls'"))
+}
+
+impl ClusterState {
+    /// The service of this name; one that is being removed has lost its name already.
+    pub(crate) fn service_named(&self, name: &str) -> Option<&Arc<Service>> {
+        self.services.values().find(|service| service.spec.name == name && !service.removing)
+    }
+
+    fn service_to_change(&self, id: ServiceId) -> Result<Arc<Service>, Rejection> {
+        let service = self.services.get(&id).ok_or_else(|| no_service(id))?;
+        if service.removing {
+            return Err(Rejection::Conflict(format!("service '{}' is being removed; create it anew", service.spec.name)));
+        }
+        Ok(Arc::clone(service))
+    }
+
+    /// Whether the spec fits the rest of the cluster: its networks exist, its ports are free.
+    fn fits(&self, id: ServiceId, spec: &ServiceSpec) -> Result<(), Rejection> {
+        for attachment in &spec.networks {
+            match self.networks.get(&attachment.network) {
+                None => {
+                    let network = attachment.network;
+                    return Err(Rejection::NotFound(format!("no network {network}; create it with 'minicloud network create'")));
+                }
+                Some(network) if network.is_ingress() => {
+                    return Err(Rejection::Invalid(
+                        "network 'ingress' carries published ports and takes no services; use --publish".to_owned(),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        for port in spec.ports.iter().filter(|port| port.published != 0) {
+            if let Some(other) = self.publisher(*port, id) {
+                return Err(Rejection::Conflict(format!(
+                    "port {}/{} is already published by service '{}'; choose another with --publish",
+                    port.published, port.protocol, other.spec.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Another service that has this port on nodes where `port` would be bound too.
+    ///
+    /// Two services may both publish a port of mode host: the scheduler keeps them on different nodes.
+    pub(crate) fn publisher(&self, port: PublishedPort, but: ServiceId) -> Option<&Arc<Service>> {
+        let clashes =
+            |other: &PublishedPort| port.clashes(other) && (port.mode == PublishMode::Ingress || other.mode == PublishMode::Ingress);
+        let others = self.services.values().filter(|service| service.id != but && !service.removing);
+        let mut others = others.filter(|service| service.ports_wanted().iter().any(clashes));
+        others.next()
+    }
+
+    /// A port of the automatic range that nobody publishes, nor `taken` names.
+    pub(crate) fn free_port(&self, port: PublishedPort, taken: &[PublishedPort], of: ServiceId) -> Option<u16> {
+        let free = |published: &u16| {
+            let port = PublishedPort { published: *published, ..port };
+            self.publisher(PublishedPort { mode: PublishMode::Ingress, ..port }, of).is_none()
+                && !taken.iter().any(|other| port.clashes(other))
+        };
+        limits::PUBLISH_PORTS_AUTOMATIC.into_iter().find(free)
+    }
+}

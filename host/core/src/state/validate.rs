@@ -1,0 +1,196 @@
+//! What a spec may say, apart from the rest of the cluster.
+use std::collections::BTreeSet;
+
+use crate::command::Rejection;
+use crate::limits;
+use crate::spec::{Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
+
+/// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
+pub(super) const NETWORK_NAMES_RESERVED: [&str; 2] = ["minicloud", "localhost"];
+/// Names that mean something else to a resolver.
+const SERVICE_NAMES_RESERVED: [&str; 2] = ["localhost", "tasks"];
+
+pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
+    let name = &spec.name;
+    self::name("service", name)?;
+    if SERVICE_NAMES_RESERVED.contains(&name.as_str()) {
+        return invalid(format!("'{name}' is a reserved name; choose another for the service"));
+    }
+    labels(&spec.labels)?;
+    if let ServiceMode::Replicated { replicas } = spec.mode {
+        self::replicas(name, replicas)?;
+    }
+    template(&spec.task)?;
+    attachments(spec)?;
+    ports(&spec.ports)?;
+    update(&spec.update)
+}
+
+pub(super) fn replicas(name: &str, replicas: u32) -> Result<(), Rejection> {
+    if replicas > limits::REPLICAS_MAX {
+        return invalid(format!("{replicas} replicas of '{name}' are too many; ask for at most {}", limits::REPLICAS_MAX));
+    }
+    Ok(())
+}
+
+/// A DNS label: lower-case letters, digits and inner hyphens.
+pub(super) fn name(noun: &str, name: &str) -> Result<(), Rejection> {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let edges = !name.starts_with('-') && !name.ends_with('-');
+    if name.is_empty() || name.len() > limits::NAME_CHARS_MAX || !edges || !name.bytes().all(inner) {
+        let shown: String = name.chars().take(limits::NAME_CHARS_MAX).collect();
+        return invalid(format!(
+            "'{shown}' cannot name a {noun}; use 1 to {} lower-case letters, digits and inner hyphens",
+            limits::NAME_CHARS_MAX
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn hostname_of_node(hostname: &str) -> Result<(), Rejection> {
+    let visible = hostname.bytes().all(|c| c.is_ascii_graphic());
+    if hostname.is_empty() || hostname.len() > limits::HOSTNAME_CHARS_MAX || !visible {
+        return invalid(format!("the hostname of a node must be 1 to {} visible characters without blanks", limits::HOSTNAME_CHARS_MAX));
+    }
+    Ok(())
+}
+
+pub(super) fn labels(labels: &Labels) -> Result<(), Rejection> {
+    let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if labels.keys().any(String::is_empty) {
+        return invalid("a label needs a name: --label NAME=VALUE".to_owned());
+    }
+    if bytes > limits::TASK_TEXT_BYTES_MAX {
+        return invalid(format!("the labels are longer than {} bytes together; shorten them", limits::TASK_TEXT_BYTES_MAX));
+    }
+    Ok(())
+}
+
+/// A row's id comes from its proposer; one that is taken would overwrite another row.
+pub(super) fn fresh_id(noun: &str, taken: bool) -> Result<(), Rejection> {
+    if taken { Err(Rejection::Conflict(format!("the id of the new {noun} is taken; try again"))) } else { Ok(()) }
+}
+
+/// `service 'a'`, or `services 'a', 'b'`; `None` when there are none.
+pub(super) fn users(names: &[&str]) -> Option<String> {
+    const NAMED_MAX: usize = 5;
+    let shown: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("'{name}'")).collect();
+    let more = names.len().saturating_sub(NAMED_MAX);
+    match names.len() {
+        0 => None,
+        1 => Some(format!("service {}", shown.join(", "))),
+        _ if more > 0 => Some(format!("services {} and {more} more", shown.join(", "))),
+        _ => Some(format!("services {}", shown.join(", "))),
+    }
+}
+
+fn template(template: &TaskTemplate) -> Result<(), Rejection> {
+    if template.image.name.is_empty() {
+        return invalid("the image is empty; name a bundled image such as 'redis', or the path of a component".to_owned());
+    }
+    texts(template)?;
+    mounts(template)?;
+    if let Some(hostname) = &template.hostname {
+        name("task (--hostname)", hostname)?;
+    }
+    if template.http_port == 0 {
+        return invalid("port 0 is no port to serve HTTP on; give --http-port 1 to 65535".to_owned());
+    }
+    if template.concurrency == Some(0) {
+        return invalid("concurrency 0 would serve nothing; give --concurrency 1 or more".to_owned());
+    }
+    let resources = &template.resources;
+    if (1..limits::TASK_MEMORY_MIN_BYTES).contains(&resources.limit_memory_bytes) {
+        return invalid(format!(
+            "a memory limit of {} bytes is too small; give at least {} bytes",
+            resources.limit_memory_bytes,
+            limits::TASK_MEMORY_MIN_BYTES
+        ));
+    }
+    let day = limits::INTERVAL_MAX.as_millis() as u64;
+    let restart = &template.restart;
+    if template.stop_grace_ms > day || restart.delay_ms.is_some_and(|delay| delay > day) {
+        return invalid(format!("a stop grace period or restart delay may be at most {} hours", day / 3_600_000));
+    }
+    Ok(())
+}
+
+fn texts(template: &TaskTemplate) -> Result<(), Rejection> {
+    let args = template.args.iter().map(String::len);
+    let env = template.env.iter().map(|(name, value)| name.len() + value.len());
+    if args.chain(env).sum::<usize>() > limits::TASK_TEXT_BYTES_MAX {
+        let most = limits::TASK_TEXT_BYTES_MAX;
+        return invalid(format!("the arguments and environment are longer than {most} bytes together; shorten them"));
+    }
+    match template.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        Some(name) => invalid(format!("'{name}' cannot name an environment variable; use --env NAME=VALUE")),
+        None => Ok(()),
+    }
+}
+
+fn mounts(template: &TaskTemplate) -> Result<(), Rejection> {
+    if template.mounts.len() > limits::MOUNTS_MAX {
+        return invalid(format!("{} mounts are too many; use at most {}", template.mounts.len(), limits::MOUNTS_MAX));
+    }
+    let mut targets = BTreeSet::new();
+    for mount in &template.mounts {
+        name("volume", &mount.volume)?;
+        let target = mount.target.as_str();
+        if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
+            return invalid(format!("mount target '{target}' must be an absolute path such as /data"));
+        }
+        if !targets.insert(target.trim_end_matches('/')) {
+            return invalid(format!("two volumes are mounted at '{target}'; give each a target of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn attachments(spec: &ServiceSpec) -> Result<(), Rejection> {
+    if spec.networks.len() > limits::NETWORKS_PER_SERVICE_MAX {
+        let most = limits::NETWORKS_PER_SERVICE_MAX;
+        return invalid(format!("{} networks are too many for one service; use at most {most}", spec.networks.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for attachment in &spec.networks {
+        if !seen.insert(attachment.network) {
+            return invalid(format!("network {} is given twice; name it once", attachment.network));
+        }
+        if attachment.aliases.len() > limits::ALIASES_MAX {
+            return invalid(format!("{} aliases are too many; use at most {}", attachment.aliases.len(), limits::ALIASES_MAX));
+        }
+        attachment.aliases.iter().try_for_each(|alias| name("network alias", alias))?;
+    }
+    Ok(())
+}
+
+fn ports(ports: &[PublishedPort]) -> Result<(), Rejection> {
+    if ports.len() > limits::PORTS_PER_SERVICE_MAX {
+        let most = limits::PORTS_PER_SERVICE_MAX;
+        return invalid(format!("{} published ports are too many for one service; use at most {most}", ports.len()));
+    }
+    for (at, port) in ports.iter().enumerate() {
+        if port.target == 0 {
+            return invalid("a published port needs the port of the task: --publish PUBLISHED:TARGET".to_owned());
+        }
+        if ports[..at].iter().any(|other| port.clashes(other)) {
+            return invalid(format!("port {}/{} is published twice; publish it once", port.published, port.protocol));
+        }
+    }
+    Ok(())
+}
+
+fn update(update: &UpdateConfig) -> Result<(), Rejection> {
+    let day = limits::INTERVAL_MAX.as_millis() as u64;
+    if update.delay_ms > day || update.monitor_ms > day {
+        return invalid(format!("an update delay or monitor may be at most {} hours", day / 3_600_000));
+    }
+    if update.max_failure_permille > 1_000 {
+        return invalid("the update failure ratio must lie between 0 and 1".to_owned());
+    }
+    Ok(())
+}
+
+fn invalid<T>(message: String) -> Result<T, Rejection> {
+    Err(Rejection::Invalid(message))
+}
