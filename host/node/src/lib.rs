@@ -11,3 +11,6 @@ pub mod router;
 pub mod transport;
 pub mod api;
 pub mod client;
+
+pub mod executor;
+pub mod volumes;
