@@ -14,3 +14,7 @@ pub mod client;
 
 pub mod executor;
 pub mod volumes;
+pub mod env;
+pub mod identity;
+pub mod quic;
+pub mod token;
