@@ -1,0 +1,57 @@
+//! A command component: a process that runs until it returns, exits, traps or is ended.
+use std::sync::Arc;
+
+use minicloud_core::task::Exit;
+use tokio::sync::oneshot;
+
+use crate::component::{Component, Entry};
+use crate::error::EngineError;
+use crate::meter::Turn;
+use crate::store::TaskContext;
+use crate::trap;
+
+/// Tells `start` that the task is up, or why it is not.
+pub type Ready = oneshot::Sender<Result<(), EngineError>>;
+
+/// Run to the end. The caller wraps it in `Metered` with the same `turn`.
+pub async fn run(context: Arc<TaskContext>, component: Component, turn: Arc<Turn>, ready: Ready) -> Exit {
+    let mut ready = Some(ready);
+    let result = call(&context, &component, &turn, &mut ready).await;
+    match (result, ready) {
+        (Ok(result), _) => trap::exit_of(result, &context.memory),
+        (Err(error), ready) => {
+            let message = error.to_string();
+            if let Some(ready) = ready {
+                // Nobody listens any more when `start` was given up.
+                ready.send(Err(error)).ok();
+            }
+            Exit::Trapped { message, backtrace: String::new() }
+        }
+    }
+}
+
+/// Instantiate and call `run`: the outer error is a start that failed, the inner one a trap.
+async fn call(
+    context: &TaskContext,
+    component: &Component,
+    turn: &Arc<Turn>,
+    ready: &mut Option<Ready>,
+) -> Result<wasmtime::Result<Result<(), ()>>, EngineError> {
+    let mut store = context.store(turn)?;
+    let mut announce = || ready.take().map(|ready| ready.send(Ok(())));
+    let failed = |error: wasmtime::Error| trap::start_error(&error, &context.memory);
+    match component.entry() {
+        Entry::CommandP3(command) => {
+            let command = command.instantiate_async(&mut store).await.map_err(failed)?;
+            announce();
+            let run = store.run_concurrent(async move |accessor| command.wasi_cli_run().call_run(accessor).await);
+            Ok(run.await.flatten())
+        }
+        Entry::CommandP2(command) => {
+            let command = command.instantiate_async(&mut store).await.map_err(failed)?;
+            announce();
+            Ok(command.wasi_cli_run().call_run(&mut store).await)
+        }
+        Entry::Http(_) => Err(EngineError::NothingToRun),
+    }
+}

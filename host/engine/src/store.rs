@@ -1,0 +1,115 @@
+//! The store of an instance: a task's state behind every host call, its memory limiter, its turns.
+use std::sync::Arc;
+
+use minicloud_core::task::LogStream;
+use minicloud_net::TaskNet;
+use wasmtime::Store;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::capability::http::HttpClient;
+use crate::capability::logs::LogWriter;
+use crate::capability::sockets::SocketsView;
+use crate::capability::volumes;
+use crate::error::EngineError;
+use crate::limits::{HANDLES_MAX, RANDOM_BYTES_MAX};
+use crate::memory::{MemoryBudget, StoreMemory};
+use crate::meter::{CpuMeter, Metered, Turn};
+use crate::spec::RunSpec;
+use crate::ticker::Pulse;
+
+/// What host calls of one instance work on.
+pub struct GuestState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    http_client: HttpClient,
+    net: TaskNet,
+    memory: StoreMemory,
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for GuestState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.http_client }
+    }
+}
+
+impl GuestState {
+    pub fn sockets(&mut self) -> SocketsView<'_> {
+        SocketsView { net: &self.net, table: &mut self.table }
+    }
+}
+
+/// One task, as all of its instances share it.
+pub struct TaskContext {
+    pub spec: RunSpec,
+    pub net: TaskNet,
+    pub cpu: Arc<CpuMeter>,
+    pub memory: Arc<MemoryBudget>,
+    engine: wasmtime::Engine,
+    pulse: Arc<Pulse>,
+}
+
+impl TaskContext {
+    pub fn new(spec: RunSpec, net: TaskNet, engine: wasmtime::Engine, pulse: Arc<Pulse>) -> Arc<TaskContext> {
+        let cpu = Arc::new(CpuMeter::new(spec.cpu_millis));
+        let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
+        Arc::new(TaskContext { spec, net, cpu, memory, engine, pulse })
+    }
+
+    /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.
+    pub fn store(&self, turn: &Arc<Turn>) -> Result<Store<GuestState>, EngineError> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        let state = GuestState {
+            wasi: self.wasi()?,
+            table,
+            http: WasiHttpCtx::new(),
+            http_client: HttpClient::new(self.net.clone()),
+            net: self.net.clone(),
+            memory: StoreMemory::new(self.memory.clone()),
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.memory);
+        let turn = turn.clone();
+        store.epoch_deadline_callback(move |_| Ok(turn.at_tick()));
+        store.set_epoch_deadline(1);
+        Ok(store)
+    }
+
+    /// Wrap what runs guest code of this task.
+    pub fn metered<T>(&self, turn: Arc<Turn>, future: impl Future<Output = T> + Send + 'static) -> Metered<T> {
+        Metered::new(future, self.cpu.clone(), turn, self.pulse.clone())
+    }
+
+    /// A line from the host in the task's own log.
+    pub fn log_error(&self, text: &str) {
+        text.lines().for_each(|line| (self.spec.log)(LogStream::Stderr, line.as_bytes()));
+    }
+
+    fn wasi(&self) -> Result<WasiCtx, EngineError> {
+        let spec = &self.spec;
+        let mut builder = WasiCtx::builder();
+        builder
+            .stdout(LogWriter::new(LogStream::Stdout, spec.log.clone()))
+            .stderr(LogWriter::new(LogStream::Stderr, spec.log.clone()))
+            .max_random_size(RANDOM_BYTES_MAX)
+            .arg(&spec.service)
+            .args(&spec.args);
+        if !spec.env.contains_key("HOSTNAME") {
+            builder.env("HOSTNAME", &spec.hostname);
+        }
+        spec.env.iter().for_each(|(name, value)| {
+            builder.env(name, value);
+        });
+        volumes::mount(&mut builder, &spec.mounts)?;
+        Ok(builder.build())
+    }
+}
