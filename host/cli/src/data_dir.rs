@@ -24,6 +24,11 @@ impl Choice {
         std::path::absolute(&folder).with_context(|| format!("--data-dir {}", folder.display()))
     }
 
+    /// The folder given, made absolute, or `default`.
+    pub fn given_or(&self, default: impl FnOnce() -> anyhow::Result<PathBuf>) -> anyhow::Result<PathBuf> {
+        if self.given.is_some() { self.for_new() } else { default() }
+    }
+
     /// The folder of a node that runs.
     pub fn for_running(&self) -> anyhow::Result<PathBuf> {
         if self.given.is_some() {
