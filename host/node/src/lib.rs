@@ -2,19 +2,29 @@
 //! ingress, DNS and the API. It moves bytes; what should happen is decided in `minicloud-core`.
 //!
 //! It knows no wasmtime: tasks run behind `executor::Executor`, which the command line's binary implements.
-pub mod cluster;
-pub mod frame;
-pub mod hello;
-pub mod limits;
-pub mod peers;
-pub mod router;
-pub mod transport;
 pub mod api;
 pub mod client;
 
+pub mod cluster;
+pub mod env;
+pub mod frame;
+pub mod hello;
+pub mod identity;
+pub mod limits;
+pub mod peers;
+pub mod quic;
+pub mod router;
+pub mod token;
+pub mod transport;
+
+pub mod replicated;
+mod rest;
+pub mod liveness;
+pub mod leader;
+pub mod dispatcher;
+pub mod session;
 pub mod executor;
 pub mod volumes;
-pub mod env;
-pub mod identity;
-pub mod quic;
-pub mod token;
+pub mod agent;
+
+pub mod testing;

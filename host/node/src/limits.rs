@@ -111,6 +111,8 @@ pub const SESSION_SILENCE_MAX: Duration = Duration::from_millis(1_500);
 pub const SESSION_RETRY_DELAY_FIRST: Duration = Duration::from_millis(50);
 /// See [`SESSION_RETRY_DELAY_FIRST`].
 pub const SESSION_RETRY_DELAY_MAX: Duration = Duration::from_millis(1_000);
+/// How long a node tries to reach one manager before it asks the next.
+pub const SESSION_DIAL_MAX: Duration = Duration::from_millis(1_000);
 /// How often a node follows one manager's word to the next before it waits.
 pub const SESSION_REDIRECTS_MAX: u32 = 3;
 /// How long a session may wait for the state to reach what its node has seen already.
@@ -123,3 +125,35 @@ pub const PLAN_RETRY_DELAY_FIRST: Duration = Duration::from_millis(20);
 pub const PLAN_RETRY_DELAY_MAX: Duration = Duration::from_millis(1_000);
 /// The leader and the dispatcher rest as long as their last piece of work took, but never longer than this.
 pub const REST_MAX: Duration = Duration::from_millis(50);
+
+/// Bytes of one component.
+pub const IMAGE_BYTES_MAX: u64 = 256 << 20;
+/// How long a peer may be silent while a component travels.
+pub const IMAGE_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a component that came as a file may take to reach enough managers.
+pub const IMAGE_REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Peers that are asked for a component before a task is told that nobody has it.
+pub const IMAGE_PEERS_ASKED_MAX: usize = 64;
+
+/// Bytes of one line in a task's log; a longer one is cut into several.
+pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
+/// Bytes of lines that wait to be written, per task; a task that writes faster loses lines, and its log says how many.
+pub const LOG_BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a task's log file before it is rotated; one older file is kept.
+pub const LOG_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of all log files of a node; those of tasks that write no more go first, the oldest first.
+pub const LOG_TOTAL_BYTES_MAX: u64 = 1 << 30;
+/// Log files that are looked at before an old one is dropped.
+pub const LOG_FILES_MAX: usize = 50_000;
+/// Events on their way from one log to one reader.
+pub const LOG_EVENTS_WAITING_MAX: usize = 256;
+/// Tasks in one request for logs or usage.
+pub const QUERY_TASKS_MAX: usize = 100_000;
+/// How long a node may take to answer a question about itself.
+pub const QUERY_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Wait before logs that broke off are asked for again.
+pub const LOG_RETRY_DELAY: Duration = Duration::from_millis(1_000);
+/// Work shorter than this needs no rest.
+pub const REST_WORTH: Duration = Duration::from_millis(2);
+/// Least wait between two plans of which the first changed nothing.
+pub const PLAN_WAIT_MIN: Duration = Duration::from_millis(5);
