@@ -1,0 +1,95 @@
+//! Plans and tables as the scenarios show them.
+use minicloud_core::command::Change;
+use minicloud_core::id::{ServiceId, TaskId};
+use minicloud_core::plan::Plan;
+use minicloud_core::spec::Image;
+use minicloud_core::state::Task;
+use minicloud_core::time::Timestamp;
+
+use super::world::{START, World};
+
+/// One line for each kind of change, in the order in which the plan has them.
+pub fn plan(world: &World, plan: &Plan) -> String {
+    let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
+    for (kind, text) in plan.changes.iter().filter_map(|change| self::change(world, change)) {
+        match lines.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, texts)) => texts.push(text),
+            None => lines.push((kind, vec![text])),
+        }
+    }
+    let mut lines: Vec<String> = lines.into_iter().map(|(kind, texts)| format!("{kind} {}", texts.join(", "))).collect();
+    for (service, reason) in &plan.report.services {
+        lines.push(format!("stuck {}: {reason}", service_name(world, *service)));
+    }
+    if let Some(at) = plan.wake_at {
+        lines.push(format!("wake in {}", after(world.now, at)));
+    }
+    if lines.is_empty() {
+        lines.push("nothing".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Addresses are left out: `tasks` and `resolve` show them.
+fn change(world: &World, change: &Change) -> Option<(&'static str, String)> {
+    Some(match change {
+        Change::SetAddresses { .. } | Change::SetEndpoint { .. } => return None,
+        Change::SetSubnet { network, subnet } => {
+            let network = &world.state.networks.get(network)?.spec.name;
+            ("subnet", format!("{network} {subnet}"))
+        }
+        Change::CreateTask(task) => {
+            let delay = task.start_at.map_or_else(String::new, |at| format!(" in {}", after(world.now, at)));
+            ("create", format!("{}{delay}", task_name(world, task.id)))
+        }
+        Change::AssignTask { task, node } => ("assign", format!("{} -> {node}", task_name(world, *task))),
+        Change::SetDesired { task, desired } => match desired.to_string().as_str() {
+            "remove" => ("remove", task_name(world, *task)),
+            _ => ("shutdown", task_name(world, *task)),
+        },
+        Change::SetObserved { task, status } => ("observe", format!("{} {}", task_name(world, *task), status.state)),
+        Change::SetWaiting { task, reason } => ("wait", format!("{}: {reason}", task_name(world, *task))),
+        Change::RemoveTask { task } => ("forget", task_name(world, *task)),
+        Change::RemoveService { service } => ("forget service", service_name(world, *service)),
+        Change::BindVolume { volume, node } => ("bind", format!("{} -> {node}", world.state.volumes.get(volume)?.spec.name)),
+        Change::CreateVolume { spec, .. } => ("create volume", spec.name.clone()),
+        Change::SetUpdate { service, update, .. } => {
+            let state = format!("{:?}", update.state).to_lowercase();
+            ("update", format!("{} {state}: {}", service_name(world, *service), update.message))
+        }
+    })
+}
+
+fn service_name(world: &World, id: ServiceId) -> String {
+    world.services.get(&id).cloned().unwrap_or_else(|| id.to_string())
+}
+
+pub fn task_name(world: &World, id: TaskId) -> String {
+    world.names.get(&id).cloned().unwrap_or_else(|| id.to_string())
+}
+
+fn after(now: Timestamp, at: Timestamp) -> String {
+    format!("{}ms", at.since(now).as_millis())
+}
+
+/// `service ps` of one service or of all: name, node, desired, observed, what is wrong.
+pub fn tasks(world: &World, service: Option<ServiceId>) -> String {
+    let mut tasks: Vec<&Task> = world.state.tasks.values().map(|task| &**task).collect();
+    tasks.retain(|task| service.is_none_or(|service| service == task.service));
+    tasks.sort_by_key(|task| (service_name(world, task.service), task.slot, task.created, task.id));
+    let lines: Vec<String> = tasks.into_iter().map(|task| task_line(world, task)).collect();
+    if lines.is_empty() { "no tasks".to_owned() } else { lines.join("\n") }
+}
+
+fn task_line(world: &World, task: &Task) -> String {
+    let node = task.node.map_or_else(|| "-".to_owned(), |node| node.to_string());
+    let Image { name: image, .. } = &task.template.image;
+    let mut line = format!("{} {image} {node} {} {}", task_name(world, task.id), task.desired, task.status.state);
+    if let Some(at) = task.start_at.filter(|at| *at > START && *at > world.now) {
+        line += &format!(" (in {})", after(world.now, at));
+    }
+    if !task.status.message.is_empty() {
+        line += &format!(": {}", task.status.message);
+    }
+    line
+}
