@@ -36,6 +36,8 @@ struct Call {
     network: NetworkId,
     source: SocketAddr,
     port: u16,
+    /// Most bytes that either direction may hold, as far as the caller is concerned.
+    capacity_bytes: usize,
 }
 
 impl Call {
@@ -57,21 +59,33 @@ impl Switch {
     /// `client` as its peer.
     pub async fn connect_published(&self, client: SocketAddr, service: ServiceId, target_port: u16) -> Result<Connection, NetError> {
         let network = self.routes().ingress().ok_or(NetError::Unreachable)?;
-        self.connect_service(Call { network, source: client, port: target_port }, service).await
+        let call = Call { network, source: client, port: target_port, capacity_bytes: limits::PIPE_BYTES_DEFAULT };
+        self.connect_service(call, service).await
+    }
+
+    /// A connection from outside of the cluster to one task of this node, which publishes a port of this node only.
+    pub async fn connect_host_port(&self, client: SocketAddr, task: TaskId, target_port: u16) -> Result<Connection, NetError> {
+        let task = self.local_task(task).ok_or(NetError::Refused)?;
+        let ip = task.addresses.values().next().copied().unwrap_or(Ipv4Addr::LOCALHOST);
+        let destination = SocketAddr::new(ip.into(), target_port);
+        let may_pass = |error| is_full(error) || error == NetError::Refused;
+        self.once_taken(may_pass, || open_at(&task, client, destination, limits::PIPE_BYTES_DEFAULT)).await
     }
 
     /// A connection from `client`, which is no task, to an address on one network: for proxies.
     pub async fn connect_from_network(&self, client: SocketAddr, network: NetworkId, remote: SocketAddr) -> Result<Connection, NetError> {
         let IpAddr::V4(ip) = remote.ip().to_canonical() else { return Err(NetError::Unreachable) };
         let route = self.route_on(&self.routes(), network, ip).ok_or(NetError::Unreachable)?;
-        let mut connection = self.connect_route(route, client, SocketAddr::new(ip.into(), remote.port())).await?;
+        let call = Call { network, source: client, port: remote.port(), capacity_bytes: limits::PIPE_BYTES_DEFAULT };
+        let mut connection = self.connect_route(route, call, ip).await?;
         connection.remote = remote;
         Ok(connection)
     }
 
     /// Takes a stream from another node: one end waits at the target's listener, the other is returned to be pumped.
     pub fn deliver(&self, header: StreamHeader) -> Result<Connection, NetError> {
-        self.offer(header).map_err(|error| if error == NetError::WouldBlock { NetError::Refused } else { error })
+        self.offer(header, limits::PIPE_BYTES_DEFAULT)
+            .map_err(|error| if error == NetError::WouldBlock { NetError::Refused } else { error })
     }
 
     /// A connection from a task, which becomes one of its own; given up when the task is detached.
@@ -104,15 +118,19 @@ impl Switch {
         if task.registry.usage().connections >= limits::CONNECTIONS_PER_TASK_MAX {
             return Err(NetError::TooManySockets);
         }
+        let capacity_bytes = task.registry.pipe_capacity_bytes();
         let port = local.map(|local| local.port()).filter(|port| *port != 0).unwrap_or_else(|| task.ephemeral_port());
         if remote.ip().is_loopback() {
             let source = SocketAddr::new(own_loopback(remote.ip(), local)?, port);
-            return self.when_room(|| open_at(task, source, remote)).await;
+            return self.once_taken(is_full, || open_at(task, source, remote, capacity_bytes)).await;
         }
         let IpAddr::V4(ip) = remote.ip() else { return Err(NetError::Unreachable) };
         let route = self.route(&self.routes(), &task.addresses, ip).ok_or(NetError::Unreachable)?;
-        let source = source_on(&task.addresses, route.network(), local)?;
-        self.connect_route(route, SocketAddr::new(source.into(), port), remote).await
+        let own = source_on(&task.addresses, route.network(), local)?;
+        let call = Call { network: route.network(), source: SocketAddr::new(own.into(), port), port: remote.port(), capacity_bytes };
+        let mut connection = self.connect_route(route, call, ip).await?;
+        connection.remote = remote;
+        Ok(connection)
     }
 
     /// The target of an address for one who is attached to these networks: none that is not on one of them.
@@ -133,16 +151,12 @@ impl Switch {
         table.task_at(network, ip).map(|(task, node)| Route::Task { network, task, node })
     }
 
-    async fn connect_route(&self, route: Route, source: SocketAddr, remote: SocketAddr) -> Result<Connection, NetError> {
-        let IpAddr::V4(ip) = remote.ip() else { return Err(NetError::Unreachable) };
-        let call = Call { network: route.network(), source, port: remote.port() };
+    async fn connect_route(&self, route: Route, call: Call, ip: Ipv4Addr) -> Result<Connection, NetError> {
         match route {
-            Route::Service { service, .. } => {
-                let mut connection = self.connect_service(call, service).await?;
-                connection.remote = remote;
-                Ok(connection)
+            Route::Service { service, .. } => self.connect_service(call, service).await,
+            Route::Task { task, node, .. } if node == self.node() => {
+                self.once_taken(is_full, || self.offer(call.header(task, ip), call.capacity_bytes)).await
             }
-            Route::Task { task, node, .. } if node == self.node() => self.when_room(|| self.offer(call.header(task, ip))).await,
             Route::Task { task, node, .. } => self.open_remote(node, call.header(task, ip), limits::CONNECT_TIMEOUT).await,
         }
     }
@@ -184,7 +198,13 @@ impl Switch {
             let candidate = &group.candidates[at];
             let left = deadline.saturating_duration_since(Instant::now());
             let patience = if tried.len() < group.candidates.len() { left.min(limits::BACKEND_TIMEOUT) } else { left };
-            match self.open(candidate.node, call.header(candidate.task, candidate.ip), patience).await {
+            let header = call.header(candidate.task, candidate.ip);
+            let opened = if candidate.node == self.node() {
+                self.offer(header, call.capacity_bytes)
+            } else {
+                self.open_remote(candidate.node, header, patience).await
+            };
+            match opened {
                 Ok(mut connection) => {
                     connection.hold(count);
                     return Ok(connection);
@@ -196,10 +216,6 @@ impl Switch {
         Err(if error == NetError::TimedOut { error } else { NetError::Refused })
     }
 
-    async fn open(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {
-        if node == self.node() { self.offer(header) } else { self.open_remote(node, header, patience).await }
-    }
-
     async fn open_remote(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {
         let opened = timeout(patience, self.uplink().open(node, header)).await;
         let mut connection = opened.map_err(|_| NetError::TimedOut)??;
@@ -209,34 +225,46 @@ impl Switch {
     }
 
     /// Queues a connection at a task of this node; [`NetError::WouldBlock`] when its backlog is full.
-    fn offer(&self, header: StreamHeader) -> Result<Connection, NetError> {
+    fn offer(&self, header: StreamHeader, capacity_bytes: usize) -> Result<Connection, NetError> {
         let task = self.local_task(header.task).ok_or(NetError::Refused)?;
         let own = task.addresses.get(&header.network).map(|ip| IpAddr::V4(*ip));
         if own != Some(header.destination.ip()) {
             return Err(NetError::Unreachable);
         }
-        open_at(&task, header.source, header.destination)
+        open_at(&task, header.source, header.destination, capacity_bytes)
     }
 
-    /// A full backlog of this node is waited for, as TCP repeats its first packet.
-    async fn when_room(&self, open: impl Fn() -> Result<Connection, NetError>) -> Result<Connection, NetError> {
+    /// Repeats an attempt within this node, as TCP repeats its first packet, while it fails in a way that may pass.
+    async fn once_taken(
+        &self,
+        may_pass: impl Fn(NetError) -> bool,
+        open: impl Fn() -> Result<Connection, NetError>,
+    ) -> Result<Connection, NetError> {
         let deadline = Instant::now() + limits::CONNECT_READY_WAIT;
         loop {
             let changed = self.changed().notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match open() {
-                Err(NetError::WouldBlock) => timeout_at(deadline, changed).await.map_err(|_| NetError::TimedOut)?,
+            let error = match open() {
+                Err(error) if may_pass(error) => error,
                 result => return result,
+            };
+            if timeout_at(deadline, changed).await.is_err() {
+                return Err(if is_full(error) { NetError::TimedOut } else { error });
             }
         }
     }
 }
 
+fn is_full(error: NetError) -> bool {
+    error == NetError::WouldBlock
+}
+
 /// Makes a connection and queues its far end at the task's listener.
-fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr) -> Result<Connection, NetError> {
+fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr, capacity_bytes: usize) -> Result<Connection, NetError> {
     let backlog = task.ports.listener(destination).ok_or(NetError::Refused)?;
-    let (near, mut far) = Connection::pair_with_capacity(source, destination, task.registry.pipe_capacity_bytes());
+    let capacity_bytes = capacity_bytes.min(task.registry.pipe_capacity_bytes());
+    let (near, mut far) = Connection::pair_with_capacity(source, destination, capacity_bytes);
     far.join(&task.registry).map_err(|_| NetError::Refused)?;
     backlog.offer(far).map_err(|_| NetError::WouldBlock)?;
     Ok(near)

@@ -16,7 +16,6 @@ mod connection;
 mod listener;
 mod ports;
 
-mod names;
 mod open_count;
 mod route_table;
 

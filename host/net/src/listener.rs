@@ -135,6 +135,7 @@ impl Backlog {
         drop(waiting);
         connections.into_iter().for_each(Connection::reset);
         wake_all(wakers);
+        self.changed.notify_waiters();
     }
 }
 

@@ -187,10 +187,11 @@ impl Pipe {
         }
         state.reader_gone = true;
         let discarded = state.discard();
-        let waker = state.write_waker.take();
+        let wakers = (state.read_waker.take(), state.write_waker.take());
         drop(state);
         drop(discarded);
-        wake(waker);
+        drop(wakers.0);
+        wake(wakers.1);
     }
 
     /// The writing task is gone. What it finished in order still arrives; what it left open is reset.
@@ -200,12 +201,15 @@ impl Pipe {
 
     /// The reading task is gone: its reads and the other end's writes fail.
     pub(crate) fn abort_reader(&self) {
-        self.end_reading();
         let mut state = lock(&self.0);
         state.writing = Writing::Reset;
-        let waker = state.read_waker.take();
+        state.reader_gone = true;
+        let discarded = state.discard();
+        let wakers = (state.read_waker.take(), state.write_waker.take());
         drop(state);
-        wake(waker);
+        drop(discarded);
+        wake(wakers.0);
+        wake(wakers.1);
     }
 }
 
@@ -216,7 +220,9 @@ impl PipeReader {
         if state.len > 0 || state.ended().is_some() {
             return Poll::Ready(());
         }
-        register(&mut state.read_waker, cx.waker());
+        let displaced = register(&mut state.read_waker, cx.waker());
+        drop(state);
+        drop(displaced);
         Poll::Pending
     }
 
@@ -311,12 +317,13 @@ impl PipeWriter {
     pub fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
         let mut state = lock(&self.pipe.0);
         match state.room() {
-            Ok(0) => {
-                register(&mut state.write_waker, cx.waker());
-                Poll::Pending
-            }
-            room => Poll::Ready(room),
+            Ok(0) => {}
+            room => return Poll::Ready(room),
         }
+        let displaced = register(&mut state.write_waker, cx.waker());
+        drop(state);
+        drop(displaced);
+        Poll::Pending
     }
 
     /// The number of bytes that [`Self::push`] takes now, maybe 0, without forgetting who waits.
@@ -374,7 +381,21 @@ impl PipeWriter {
         if state.len == 0 {
             return Poll::Ready(());
         }
-        register(&mut state.write_waker, cx.waker());
+        let displaced = register(&mut state.write_waker, cx.waker());
+        drop(state);
+        drop(displaced);
+        Poll::Pending
+    }
+
+    /// Ready once nothing written would arrive any more: the other end is gone, or this one is closed.
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.pipe.0);
+        if state.room().is_err() {
+            return Poll::Ready(());
+        }
+        let displaced = register(&mut state.write_waker, cx.waker());
+        drop(state);
+        drop(displaced);
         Poll::Pending
     }
 

@@ -4,10 +4,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use minicloud_core::balance;
 use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
-use minicloud_core::view::{Routes, ServiceRoute};
+use minicloud_core::view::{Backend, Routes, ServiceRoute};
 
 use crate::open_count::{Counter, Counters, OpenCount};
 use crate::wakers::lock;
@@ -107,7 +109,7 @@ pub(crate) struct Candidate {
 
 impl Group {
     fn new(service: &ServiceRoute, network: NetworkId, turn: Arc<Mutex<usize>>, counters: &Counters) -> Self {
-        let on_network = |backend: &minicloud_core::view::Backend| {
+        let on_network = |backend: &Backend| {
             let ip = *backend.addresses.get(&network)?;
             Some(Candidate { task: backend.task, node: backend.node, ip, open: counters.of(backend.task) })
         };
@@ -118,25 +120,19 @@ impl Group {
     /// The best backend that is not among those tried, already counted as one connection more.
     pub(crate) fn choose(&self, tried: &HashSet<usize>) -> Option<(usize, OpenCount)> {
         let mut turn = lock(&self.turn);
-        let left: Vec<usize> = (0..self.candidates.len()).filter(|at| !tried.contains(at)).collect();
-        if left.is_empty() {
-            return None;
-        }
-        let open: Vec<usize> = left.iter().map(|at| self.candidates[*at].open.load(std::sync::atomic::Ordering::Relaxed)).collect();
-        let chosen = left[pick(&open, &mut turn)];
+        let mut next = *turn;
+        // Those tried stay in the list, as the fullest, so that the rotation keeps its places.
+        let open = |(at, candidate): (usize, &Candidate)| match tried.contains(&at) {
+            true => usize::MAX,
+            false => candidate.open.load(Ordering::Relaxed),
+        };
+        let open: Vec<usize> = self.candidates.iter().enumerate().map(open).collect();
+        let chosen = balance::pick(&open, &mut next).filter(|chosen| !tried.contains(chosen))?;
+        *turn = next;
         Some((chosen, OpenCount::new(&self.candidates[chosen].open)))
     }
 
     pub(crate) fn candidate(&self, task: TaskId) -> Option<&Candidate> {
         self.candidates.iter().find(|candidate| candidate.task == task)
     }
-}
-
-/// Fewest open connections, ties in rotation.
-fn pick(open: &[usize], turn: &mut usize) -> usize {
-    let count = open.len();
-    let order = (0..count).map(|step| (*turn + step) % count);
-    let chosen = order.min_by_key(|at| open[*at]).unwrap_or_default();
-    *turn = chosen + 1;
-    chosen
 }

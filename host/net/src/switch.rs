@@ -9,11 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
+use minicloud_core::names;
 use minicloud_core::view::Routes;
 use tokio::sync::Notify;
 
 use crate::error::NetError;
-use crate::names;
 use crate::open_count::Counters;
 use crate::route_table::RouteTable;
 use crate::task::{Task, Usage};
@@ -97,7 +97,9 @@ impl Switch {
 
     /// The addresses of a service or its tasks by name, as seen from these networks, in their order.
     pub fn resolve(&self, networks: &[NetworkId], name: &str) -> Result<Vec<Ipv4Addr>, NetError> {
-        names::resolve(&self.routes(), networks, name).filter(|addresses| !addresses.is_empty()).ok_or(NetError::NameNotFound)
+        let table = self.routes();
+        let networks: Vec<NetworkId> = networks.iter().copied().filter(|network| table.dialable(*network)).collect();
+        names::resolve(&table, &networks, name).filter(|addresses| !addresses.is_empty()).ok_or(NetError::NameNotFound)
     }
 
     /// As [`Self::resolve`], from one network: for proxies and DNS.

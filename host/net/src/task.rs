@@ -27,8 +27,7 @@ pub struct Usage {
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) id: TaskId,
-    #[expect(dead_code, reason = "names the owner in debug output")]
-    service: Option<ServiceId>,
+    pub(crate) service: Option<ServiceId>,
     pub(crate) addresses: BTreeMap<NetworkId, Ipv4Addr>,
     pub(crate) hostname: OnceLock<String>,
     pub(crate) ports: Ports,

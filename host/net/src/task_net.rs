@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use minicloud_core::id::{NetworkId, TaskId};
+use minicloud_core::id::{NetworkId, ServiceId, TaskId};
 
 use crate::connection::Connection;
 use crate::datagram::UdpSocketHandle;
@@ -37,6 +37,10 @@ impl TaskNet {
 
     pub fn task(&self) -> TaskId {
         self.0.task.id
+    }
+
+    pub fn service(&self) -> Option<ServiceId> {
+        self.0.task.service
     }
 
     pub fn addresses(&self) -> &BTreeMap<NetworkId, Ipv4Addr> {

@@ -9,11 +9,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Puts `waker` into a slot for one waiter, without a clone where the same one waits already.
-pub(crate) fn register(slot: &mut Option<Waker>, waker: &Waker) {
+/// Puts `waker` into a slot for one waiter, without a clone where the same one waits already. What it displaces is to
+/// be dropped after unlocking: it may be the last to hold a task that owns the very thing that is locked.
+#[must_use]
+pub(crate) fn register(slot: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     match slot {
-        Some(present) => present.clone_from(waker),
-        None => *slot = Some(waker.clone()),
+        Some(present) if present.will_wake(waker) => None,
+        _ => slot.replace(waker.clone()),
     }
 }
 
