@@ -31,7 +31,10 @@ pub fn advertise(text: Option<&str>, listen: SocketAddr) -> anyhow::Result<Socke
     match candidates.as_slice() {
         [] => Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port())),
         [only] => Ok(SocketAddr::new(*only, listen.port())),
-        _ => bail!("this machine has several addresses; say which one other nodes shall use: --advertise-addr, one of {}", own_addresses_text()?),
+        _ => bail!(
+            "this machine has several addresses; say which one other nodes shall use: --advertise-addr, one of {}",
+            own_addresses_text()?
+        ),
     }
 }
 
@@ -61,7 +64,10 @@ fn interface_address(name: &str) -> anyhow::Result<IpAddr> {
     let mut addresses: Vec<IpAddr> = interfaces.iter().filter(|interface| interface.name == name).map(if_addrs::Interface::ip).collect();
     addresses.sort_by_key(IpAddr::is_ipv6);
     let names = || interfaces.iter().map(|interface| interface.name.as_str()).collect::<std::collections::BTreeSet<_>>();
-    addresses.first().copied().with_context(|| format!("'{name}' is neither an address nor an interface of this machine ({names:?})", names = names()))
+    addresses
+        .first()
+        .copied()
+        .with_context(|| format!("'{name}' is neither an address nor an interface of this machine ({names:?})", names = names()))
 }
 
 fn own_addresses() -> anyhow::Result<Vec<IpAddr>> {

@@ -1,4 +1,9 @@
-//! `init`, `join`, `start`, `stop`: a node's process and its place in a cluster.
+//! `init`, `join`, `start`, `stop`, `leave`: a node's process and its place in a cluster.
+mod info;
+mod join_token;
+mod leave;
+mod version;
+
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -11,9 +16,17 @@ use minicloud_node::api::types::Info;
 use minicloud_node::client::Client;
 use minicloud_node::node::{Addresses, Start as NodeStart};
 
+use crate::connect::holds_node;
 use crate::daemon::{self, DaemonRequest};
 use crate::data_dir::{Choice, process_id, program, shell_word};
+use crate::node;
+use crate::output::say;
 use crate::{address, data_dir};
+
+pub use info::ShowInfo;
+pub use join_token::JoinTokenArgs;
+pub use leave::Leave;
+pub use version::ShowVersion;
 
 /// Longest wait for a node to end in order before it is said that it does not.
 const STOP_WAIT: Duration = Duration::from_secs(30);
@@ -40,24 +53,7 @@ impl AddressArgs {
     fn resolve(&self) -> anyhow::Result<Addresses> {
         let listen = address::listen(Some(&self.listen_addr))?;
         let advertise = address::advertise(self.advertise_addr.as_deref(), listen)?;
-        Ok(Addresses { listen, advertise, ingress: self.ingress_addr.unwrap_or(listen.ip()), dns: self.dns_addr })
-    }
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum AvailabilityArg {
-    Active,
-    Pause,
-    Drain,
-}
-
-impl From<AvailabilityArg> for Availability {
-    fn from(availability: AvailabilityArg) -> Self {
-        match availability {
-            AvailabilityArg::Active => Availability::Active,
-            AvailabilityArg::Pause => Availability::Pause,
-            AvailabilityArg::Drain => Availability::Drain,
-        }
+        Ok(Addresses { listen, advertise, ingress: self.ingress_addr.unwrap_or(listen.ip()), dns: self.dns_addr, port_offset: 0 })
     }
 }
 
@@ -66,8 +62,8 @@ pub struct Init {
     #[command(flatten)]
     addresses: AddressArgs,
     /// Whether the node gets tasks
-    #[arg(long, value_enum, default_value = "active")]
-    availability: AvailabilityArg,
+    #[arg(long, value_name = "STATE", value_parser = node::availability(), default_value = "active")]
+    availability: Availability,
     /// Address range that networks get their subnets from
     #[arg(long, value_name = "CIDR", default_value = "10.0.0.0/8")]
     default_addr_pool: ipnet::Ipv4Net,
@@ -85,7 +81,7 @@ impl Init {
         refuse_existing(choice, &folder)?;
         let start = NodeStart::Found {
             addresses: self.addresses.resolve()?,
-            availability: self.availability.into(),
+            availability: self.availability,
             address_pool: self.default_addr_pool,
             hostname: self.hostname,
         };
@@ -105,8 +101,8 @@ pub struct Join {
     #[arg(long)]
     token: String,
     /// Whether the node gets tasks
-    #[arg(long, value_enum, default_value = "active")]
-    availability: AvailabilityArg,
+    #[arg(long, value_name = "STATE", value_parser = node::availability(), default_value = "active")]
+    availability: Availability,
     /// Hostname of the node in the cluster [default: this machine's]
     #[arg(long)]
     hostname: Option<String>,
@@ -124,7 +120,7 @@ impl Join {
         refuse_existing(choice, &folder)?;
         let start = NodeStart::Join {
             addresses: self.addresses.resolve()?,
-            availability: self.availability.into(),
+            availability: self.availability,
             manager: address::parse(&self.manager, address::NODE_PORT)?,
             token: self.token,
             hostname: self.hostname,
@@ -132,7 +128,7 @@ impl Join {
         let running = launch(&folder, start, self.foreground, Creates::Folder)?;
         if let Some(client) = running {
             let info = block_on(client.info())?;
-            println!("This node ({}) joined the cluster as a {}.", info.node_id, info.role);
+            say!("This node ({}) joined the cluster as a {}.", info.node_id, info.role);
         }
         Ok(())
     }
@@ -152,12 +148,17 @@ impl Start {
             bail!("the node in {} runs already", folder.display());
         }
         if !folder.is_dir() {
-            bail!("there is no node in {}; found a cluster with '{} init' or join one with '{} join'", folder.display(), program(), program());
+            bail!(
+                "there is no node in {}; found a cluster with '{} init' or join one with '{} join'",
+                folder.display(),
+                program(),
+                program()
+            );
         }
         let running = launch(&folder, NodeStart::Open, self.foreground, Creates::Nothing)?;
         if let Some(client) = running {
             let info = block_on(client.info())?;
-            println!("Node {} runs again.", info.node_id);
+            say!("Node {} runs again.", info.node_id);
         }
         Ok(())
     }
@@ -177,7 +178,12 @@ pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<
     let deadline = Instant::now() + STOP_WAIT;
     while rustix::process::test_kill_process(pid).is_ok() {
         if Instant::now() > deadline {
-            bail!("process {pid} has not ended in {} s; its log: {}", STOP_WAIT.as_secs(), folder.join("minicloud.log").display(), pid = pid.as_raw_nonzero());
+            bail!(
+                "process {pid} has not ended in {} s; its log: {}",
+                STOP_WAIT.as_secs(),
+                folder.join("minicloud.log").display(),
+                pid = pid.as_raw_nonzero()
+            );
         }
         std::thread::sleep(STOP_LOOK);
     }
@@ -187,15 +193,22 @@ pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<
 
 /// A second `init` or `join` on one machine is told the command that works.
 fn refuse_existing(choice: &Choice, folder: &Path) -> anyhow::Result<()> {
-    let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if !occupied {
+    if !holds_node(folder) {
         return Ok(());
     }
-    let hint = format!("for a further node on this machine choose another folder and address: --data-dir {} --listen-addr 127.0.0.2:2377", shell_word(&format!("{}-2", folder.display())));
+    let hint = format!(
+        "for a further node on this machine choose another folder and address: --data-dir {} --listen-addr 127.0.0.2:2377",
+        shell_word(&format!("{}-2", folder.display()))
+    );
     if data_dir::process_lives(folder) {
         bail!("a node runs in {} already; {hint}", folder.display());
     }
-    bail!("{} holds a node already; start it with '{}{} start', or remove the folder; {hint}", folder.display(), program(), choice.flag(folder))
+    bail!(
+        "{} holds a node already; start it with '{}{} start', or remove the folder; {hint}",
+        folder.display(),
+        program(),
+        choice.flag(folder)
+    )
 }
 
 /// Whether a start makes the data directory, and so takes it away again when it fails.
@@ -207,7 +220,11 @@ enum Creates {
 
 fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -> anyhow::Result<Option<Client>> {
     let existed = folder.is_dir();
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     data_dir::register(folder);
     let request = DaemonRequest { data_dir: folder.to_owned(), start };
     let outcome = if foreground { daemon::foreground(request) } else { daemon::spawn(&request) };
@@ -233,15 +250,21 @@ fn clear(folder: &Path, existed: bool) {
 }
 
 fn print_founded(choice: &Choice, folder: &Path, client: &Client) -> anyhow::Result<()> {
-    let (info, worker): (Info, _) = block_on(async { Ok::<_, anyhow::Error>((client.info().await?, client.join_token(Role::Worker).await?)) })?;
+    let (info, worker): (Info, _) =
+        block_on(async { Ok::<_, anyhow::Error>((client.info().await?, client.join_token(Role::Worker).await?)) })?;
     let program = program();
-    println!("Cluster {} is founded: this node ({}) is its first manager.\n", info.cluster_id, info.node_id);
-    println!("To add a worker, run there:\n\n    {program} join --token {} {}\n", worker.token, info.address);
+    say!("Cluster {} is founded: this node ({}) is its first manager.\n", info.cluster_id, info.node_id);
+    say!("To add a worker, run there:\n\n    {program} join --token {} {}\n", worker.token, info.address);
     if info.address.ip().is_loopback() {
         let second = shell_word(&format!("{}-2", folder.display()));
-        println!("A second node on this machine:\n\n    {program} --data-dir {second} join --listen-addr 127.0.0.2:{} --token {} {}\n", info.address.port(), worker.token, info.address);
+        say!(
+            "A second node on this machine:\n\n    {program} --data-dir {second} join --listen-addr 127.0.0.2:{} --token {} {}\n",
+            info.address.port(),
+            worker.token,
+            info.address
+        );
     }
-    println!("To add a manager, see '{program}{} join-token manager'.", choice.flag(folder));
+    say!("To add a manager, see '{program}{} join-token manager'.", choice.flag(folder));
     Ok(())
 }
 

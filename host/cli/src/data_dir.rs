@@ -64,7 +64,8 @@ pub fn default_folder() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()) {
         return Ok(PathBuf::from(folder).join("minicloud"));
     }
-    let home = std::env::var_os("HOME").context("neither HOME nor XDG_DATA_HOME is set; say where the node's data shall be with --data-dir")?;
+    let home =
+        std::env::var_os("HOME").context("neither HOME nor XDG_DATA_HOME is set; say where the node's data shall be with --data-dir")?;
     Ok(PathBuf::from(home).join(".local/share/minicloud"))
 }
 

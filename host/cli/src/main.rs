@@ -2,59 +2,56 @@
 mod address;
 mod bundled;
 mod cluster;
+mod commands;
+mod connect;
 mod daemon;
 mod data_dir;
+mod demo;
+mod each;
 mod executor;
+mod image;
+mod inspect;
+mod interrupt;
+mod network;
+mod node;
+mod output;
+mod parse;
+mod proxy;
+mod render;
+mod service;
+mod tasks;
+mod usage;
+mod volume;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use interrupt::Interrupted;
 
-/// A mini-cloud in one binary: a cluster that runs WebAssembly components as services.
-#[derive(Parser)]
-#[command(name = "minicloud", version, disable_help_subcommand = false, max_term_width = 110)]
-struct Cli {
-    /// Folder of the node to talk to, or to create
-    #[arg(long, global = true, env = "MINICLOUD_DATA_DIR", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Found a cluster with this machine as its first manager
-    Init(cluster::Init),
-    /// Add this machine to a cluster
-    Join(cluster::Join),
-    /// Start a node that was stopped
-    Start(cluster::Start),
-    /// Stop the node; its tasks move elsewhere until it is started again
-    Stop,
-    #[command(name = daemon::SUBCOMMAND, hide = true)]
-    Daemon,
-}
+/// The command did not do what was asked.
+const FAILED: u8 = 1;
+/// Ended by Ctrl-C, as shells count it.
+const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    let cli = match usage::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(answer) => return answer.print(),
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(&error),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let chosen = data_dir::Choice::new(cli.data_dir);
-    match cli.command {
-        Command::Init(init) => init.run(&chosen)?,
-        Command::Join(join) => join.run(&chosen)?,
-        Command::Start(start) => start.run(&chosen)?,
-        Command::Stop => cluster::stop(&chosen)?,
-        Command::Daemon => daemon::background()?,
+/// Says what went wrong in one line.
+fn end(error: &anyhow::Error) -> ExitCode {
+    if error.is::<output::Closed>() {
+        return ExitCode::SUCCESS;
     }
-    Ok(ExitCode::SUCCESS)
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        eprintln!("{interrupted}");
+        return ExitCode::from(INTERRUPTED);
+    }
+    eprintln!("error: {}", render::one_line(&format!("{error:#}")));
+    ExitCode::from(FAILED)
 }

@@ -1,0 +1,84 @@
+//! The image argument: a bundled name, or the path of a component file, which is handed to the cluster.
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use minicloud_node::client::Client;
+
+/// Bytes of a component that is worth sending: beyond it the file is something else.
+const COMPONENT_BYTES_MAX: u64 = 512 << 20;
+
+/// What the user typed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ImageArgument {
+    Name(String),
+    File(PathBuf),
+}
+
+/// What the API takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ResolvedImage {
+    pub image: String,
+    /// What to show in place of a digest.
+    pub name: Option<String>,
+}
+
+impl ImageArgument {
+    /// A path has a `/`, ends with `.wasm`, or is that of a file; a plain word is always a name.
+    pub fn new(text: &str) -> Self {
+        let plain = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+        let digest = text.starts_with("sha256:");
+        let path = text.contains('/') || text.ends_with(".wasm") || (!plain && Path::new(text).is_file());
+        if path && !digest { ImageArgument::File(text.into()) } else { ImageArgument::Name(text.to_owned()) }
+    }
+
+    /// Sends a file to the cluster.
+    pub async fn resolve(self, client: &Client) -> anyhow::Result<ResolvedImage> {
+        match self {
+            ImageArgument::Name(name) if name.trim().is_empty() => {
+                bail!("the image has no name; give a bundled name such as redis, or a path")
+            }
+            ImageArgument::Name(name) => Ok(ResolvedImage { image: name, name: None }),
+            ImageArgument::File(path) => {
+                let component = read(&path)?;
+                let image = client.import_image(component.into()).await.with_context(|| path.display().to_string())?;
+                Ok(ResolvedImage { image: image.digest.to_string(), name: Some(path.display().to_string()) })
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!("there is no component file {shown}"),
+        other => other.with_context(|| format!("the component file {shown} cannot be read"))?,
+    };
+    if !metadata.is_file() {
+        bail!("{shown} is no file; name a component file, for example ./web.wasm");
+    }
+    if metadata.len() > COMPONENT_BYTES_MAX {
+        bail!("{shown} is larger than a component can be ({} MiB)", COMPONENT_BYTES_MAX >> 20);
+    }
+    std::fs::read(path).with_context(|| format!("the component file {shown} cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_told_from_a_path() {
+        for name in ["redis", "my-image", "sha256:00", ""] {
+            assert_eq!(ImageArgument::new(name), ImageArgument::Name(name.to_owned()));
+        }
+        for path in ["./web", "/no/such/file", "web.wasm", "a/b"] {
+            assert_eq!(ImageArgument::new(path), ImageArgument::File(path.into()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(read(Path::new("/no/such/file.wasm")).unwrap_err().to_string(), "there is no component file /no/such/file.wasm");
+        assert!(read(Path::new("/")).unwrap_err().to_string().contains("is no file"));
+    }
+}

@@ -1,0 +1,49 @@
+//! What users type, as values: sizes, durations, ports, mounts and the like. Called by clap while it reads the flags.
+//!
+//! Each wrong value is one line that shows a right one.
+mod amount;
+mod duration;
+mod key_value;
+mod mount;
+mod port;
+mod since;
+
+pub use amount::{cpu, ratio, size};
+pub use duration::duration_ms;
+pub use key_value::{EnvArg, KeyValue, env, env_file, key_value, resolve_env, scale};
+pub use mount::mount;
+pub use port::{Ports, publish, target_port};
+pub use since::{Since, since};
+
+/// Yes or no, in every spelling that Docker's flags take.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(true),
+        "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(false),
+        _ => Err(format!("'{text}' is neither true nor false")),
+    }
+}
+
+/// `text` cut into words as a shell would: quotes keep blanks together.
+pub fn words(text: &str) -> Result<Vec<String>, String> {
+    shlex::split(text).ok_or_else(|| format!("'{text}' has a quote that is not closed; write for example \"--port 6380\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn booleans_have_docker_s_spellings() {
+        assert_eq!(boolean("true"), Ok(true));
+        assert_eq!(boolean("0"), Ok(false));
+        assert_eq!(boolean("yes"), Err("'yes' is neither true nor false".to_owned()));
+    }
+
+    #[test]
+    fn arguments_are_cut_as_a_shell_does() {
+        assert_eq!(words("--port 6380 --name 'a b'").unwrap(), ["--port", "6380", "--name", "a b"]);
+        assert_eq!(words("").unwrap(), Vec::<String>::new());
+        assert!(words("'a").unwrap_err().contains("not closed"));
+    }
+}

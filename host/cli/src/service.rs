@@ -1,0 +1,54 @@
+//! `service`: create, list, inspect, scale, update and remove services, and read what their tasks write.
+mod create;
+mod flags;
+mod inspect;
+mod logs;
+mod ls;
+pub mod progress;
+mod ps;
+mod rm;
+mod scale;
+mod unsupported;
+mod update;
+
+use clap::Subcommand;
+use minicloud_node::client::Client;
+
+pub use unsupported::why_not;
+
+#[derive(Subcommand)]
+pub enum Service {
+    /// Create a service and wait until its tasks run
+    Create(Box<create::Create>),
+    /// Show one or more services in full
+    Inspect(inspect::Inspect),
+    /// Show what the tasks of a service, or one task, wrote
+    Logs(logs::Logs),
+    /// List services
+    #[command(alias = "list")]
+    Ls(ls::Ls),
+    /// List the tasks of one or more services, and why one does not run
+    Ps(ps::Ps),
+    /// Remove one or more services and wait until their tasks have stopped
+    #[command(alias = "remove")]
+    Rm(rm::Rm),
+    /// Set the number of tasks of one or more replicated services
+    Scale(scale::Scale),
+    /// Change a service; tasks that must be replaced are replaced one after the other
+    Update(Box<update::Update>),
+}
+
+impl Service {
+    pub async fn run(self, client: &Client) -> anyhow::Result<()> {
+        match self {
+            Service::Create(create) => create.run(client).await,
+            Service::Inspect(inspect) => inspect.run(client).await,
+            Service::Logs(logs) => logs.run(client).await,
+            Service::Ls(ls) => ls.run(client).await,
+            Service::Ps(ps) => ps.run(client).await,
+            Service::Rm(rm) => rm.run(client).await,
+            Service::Scale(scale) => scale.run(client).await,
+            Service::Update(update) => update.run(client).await,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `service create`
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use minicloud_core::spec::{Constraint, EndpointMode, Mount};
+use minicloud_node::api::types::{CreateService, Mode};
+use minicloud_node::client::Client;
+
+use super::flags::{ResourceFlags, RestartFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::progress;
+use crate::image::ImageArgument;
+use crate::output::{say, warn};
+use crate::parse::{self, EnvArg, KeyValue, Ports};
+
+const EXAMPLES: &str = "\
+Examples:
+  minicloud service create --name redis redis
+  minicloud service create --name web --replicas 3 --network front -p 8000:80 ./web.wasm
+  minicloud service create --name db --mount type=volume,source=data,target=/data redis --appendfsync always
+  minicloud service create --name agent --mode global --constraint node.labels.disk==ssd ./agent.wasm
+
+IMAGE is a bundled name (rng, hasher, worker, webui, redis) or the path of a component file.
+Flags go before it; what follows it goes to the tasks.";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Create {
+    /// Name of the service [default: made from the image's name]
+    #[arg(long)]
+    name: Option<String>,
+    /// A number of tasks, or one task on every node
+    #[arg(long, value_parser = mode(), default_value = "replicated")]
+    mode: Mode,
+    /// Number of tasks [default: 1]
+    #[arg(long, value_name = "N")]
+    replicas: Option<u32>,
+    /// Network to attach to; may be given several times
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<String>,
+    /// Port to publish on every node: [IP:]PUBLISHED:TARGET[/udp], or published=,target=,protocol=,mode=ingress|host
+    #[arg(short, long, value_name = "PORT", value_parser = parse::publish)]
+    publish: Vec<Ports>,
+    /// Whether the name resolves to one virtual address or to those of the tasks
+    #[arg(long, value_name = "MODE", value_parser = endpoint_mode(), default_value = "vip")]
+    endpoint_mode: EndpointMode,
+    /// Variable of the environment: KEY=VALUE, or KEY to take it from here
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::env)]
+    env: Vec<EnvArg>,
+    /// File with such variables, one on each line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Hostname of the tasks [default: SERVICE-SLOT]
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Arguments of the tasks as one text; the same as ARGS behind the image
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    args: Option<String>,
+    /// Volume to mount: type=volume,source=NAME,target=PATH[,readonly]
+    #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
+    mount: Vec<Mount>,
+    /// Where tasks may run, for example node.role==worker or node.labels.disk!=hdd
+    #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
+    constraint: Vec<Constraint>,
+    /// Label of the service
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::key_value)]
+    label: Vec<KeyValue>,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    resources: ResourceFlags,
+    #[command(flatten)]
+    restart: RestartFlags,
+    #[command(flatten)]
+    update: UpdateFlags,
+    /// Image, and the arguments of its tasks
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "ARGS"])]
+    command: Vec<String>,
+}
+
+impl Create {
+    pub async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let waiting = self.waiting;
+        let mut service = self.request()?;
+        let image = ImageArgument::new(&service.image).resolve(client).await?;
+        (service.image, service.image_name) = (image.image, image.name);
+        let created = client.create_service(&service).await?;
+        warn(&created.warnings);
+        say!("{}", created.id);
+        progress::wait(client, &created.name, waiting).await
+    }
+
+    /// What the API is asked for; the image still as it was typed.
+    fn request(self) -> anyhow::Result<CreateService> {
+        let (image, mut args) = match self.command.split_first() {
+            Some((image, args)) => (image.clone(), args.to_vec()),
+            None => bail!("name an image; see 'minicloud service create --help'"),
+        };
+        if let Some(text) = &self.args {
+            if !args.is_empty() {
+                bail!("give arguments either with --args or behind the image, not both");
+            }
+            args = parse::words(text).map_err(anyhow::Error::msg)?;
+        }
+        if self.mode == Mode::Global && self.replicas.is_some() {
+            bail!("--replicas means nothing for a global service: it has one task on every node");
+        }
+        let mut variables = Vec::new();
+        for path in &self.env_file {
+            variables.extend(parse::env_file(path)?);
+        }
+        variables.extend(self.env);
+        Ok(CreateService {
+            name: self.name,
+            image,
+            image_name: None,
+            mode: self.mode,
+            replicas: self.replicas,
+            networks: self.network,
+            endpoint_mode: self.endpoint_mode,
+            ports: self.publish.into_iter().flat_map(|ports| ports.0).collect(),
+            env: parse::resolve_env(variables, |key| std::env::var(key).ok()),
+            hostname: self.hostname,
+            args,
+            mounts: self.mount,
+            limit_memory_bytes: self.resources.limit_memory,
+            limit_cpu_millis: self.resources.limit_cpu,
+            reserve_memory_bytes: self.resources.reserve_memory,
+            reserve_cpu_millis: self.resources.reserve_cpu,
+            concurrency: self.resources.concurrency,
+            http_port: self.resources.http_port,
+            constraints: self.constraint.iter().map(Constraint::to_string).collect(),
+            labels: self.label.into_iter().map(|label| (label.key, label.value)).collect(),
+            stop_grace_ms: self.restart.stop_grace_period,
+            restart: self.restart.change(),
+            update: self.update.change(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
+
+    fn read(line: &str) -> anyhow::Result<CreateService> {
+        Line::try_parse_from(std::iter::once("create").chain(line.split(' ')))?.create.request()
+    }
+
+    #[test]
+    fn a_plain_service() {
+        assert_eq!(read("rng").unwrap(), CreateService { image: "rng".into(), ..Default::default() });
+    }
+
+    #[test]
+    fn what_follows_the_image_goes_to_the_tasks() {
+        let service = read("--name db redis --appendfsync always --name other").unwrap();
+        assert_eq!((service.name.as_deref(), service.image.as_str()), (Some("db"), "redis"));
+        assert_eq!(service.args, ["--appendfsync", "always", "--name", "other"]);
+        assert_eq!(read("--args=--port redis").unwrap().args, ["--port"]);
+        assert!(read("--args=--port redis 6380").unwrap_err().to_string().contains("not both"));
+    }
+
+    #[test]
+    fn every_flag_reaches_the_request() {
+        let service = read(
+            "--name web --replicas 3 --network a --network b -p 8000:80 -p 9000-9001:90-91 -e A=1 -e A=2 --env B= --hostname h \
+             --mount type=volume,source=data,target=/data --limit-memory 64m --limit-cpu 0.5 --reserve-memory 32m --reserve-cpu 0.1 \
+             --concurrency 1 --http-port 8080 --restart-condition on-failure --restart-delay 5s --restart-max-attempts 3 --restart-window 1m \
+             --stop-grace-period 2s --constraint node.role==worker -l x=y --label z --endpoint-mode dnsrr --update-parallelism 2 \
+             --update-delay 1s --update-order stop-first --update-monitor 3s --update-failure-action rollback --update-max-failure-ratio 0.1 -d web.wasm",
+        )
+        .unwrap();
+        let json = serde_json::to_value(&service).unwrap();
+        let expected = serde_json::json!({
+            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "networks": ["a", "b"],
+            "endpoint_mode": "dnsrr",
+            "ports": [
+                {"published": 8000, "target": 80, "protocol": "tcp", "mode": "ingress", "address": null},
+                {"published": 9000, "target": 90, "protocol": "tcp", "mode": "ingress", "address": null},
+                {"published": 9001, "target": 91, "protocol": "tcp", "mode": "ingress", "address": null},
+            ],
+            "env": {"A": "2", "B": ""}, "hostname": "h", "args": [],
+            "mounts": [{"volume": "data", "target": "/data", "read_only": false}],
+            "limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500, "reserve_memory_bytes": 32 << 20, "reserve_cpu_millis": 100,
+            "concurrency": 1, "http_port": 8080, "constraints": ["node.role==worker"], "labels": {"x": "y", "z": ""},
+            "stop_grace_ms": 2000,
+            "restart": {"condition": "on-failure", "delay_ms": 5000, "max_attempts": 3, "window_ms": 60000},
+            "update": {"parallelism": 2, "delay_ms": 1000, "order": "stop-first", "monitor_ms": 3000, "failure_action": "rollback", "max_failure_permille": 100},
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_global_service_has_no_replicas() {
+        assert_eq!(read("--mode global rng").unwrap().mode, Mode::Global);
+        assert!(read("--mode global --replicas 2 rng").unwrap_err().to_string().contains("means nothing for a global service"));
+    }
+
+    #[test]
+    fn an_unknown_flag_is_not_taken_for_the_image() {
+        assert!(read("--replica 3 rng").unwrap_err().to_string().contains("--replicas"));
+        assert!(read("").is_ok_and(|service| service.image.is_empty()), "an empty word is refused by the image");
+    }
+}

@@ -1,0 +1,137 @@
+//! Flags that `service create` and `service update` share, with the same meaning.
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use minicloud_core::spec::{EndpointMode, FailureAction, RestartCondition, UpdateOrder};
+use minicloud_node::api::types::{Mode, RestartChange, UpdateConfigChange};
+
+use crate::parse;
+
+/// Whether a command waits for what it started, and what it prints meanwhile.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// Return at once instead of waiting until the service has converged
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Wait, but show no progress
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Resources")]
+pub struct ResourceFlags {
+    /// Most memory of a task, for example 64m [default: 256m]
+    #[arg(long, value_name = "BYTES", value_parser = parse::size)]
+    pub limit_memory: Option<u64>,
+    /// Most CPU of a task in cores, for example 0.5
+    #[arg(long, value_name = "CORES", value_parser = parse::cpu)]
+    pub limit_cpu: Option<u32>,
+    /// Memory that is set aside for a task
+    #[arg(long, value_name = "BYTES", value_parser = parse::size)]
+    pub reserve_memory: Option<u64>,
+    /// CPU that is set aside for a task, in cores
+    #[arg(long, value_name = "CORES", value_parser = parse::cpu)]
+    pub reserve_cpu: Option<u32>,
+    /// Requests that a task of an HTTP component serves at once
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Port of a task on which its HTTP component is served [default: 80]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub http_port: Option<u16>,
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Restart")]
+pub struct RestartFlags {
+    /// When a task that ended is replaced [default: any]
+    #[arg(long, value_name = "WHEN", value_parser = restart_condition())]
+    restart_condition: Option<RestartCondition>,
+    /// Wait before a task is replaced, for example 5s [default: 100ms, doubled with each failure up to 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    restart_delay: Option<u64>,
+    /// Give up after this many replacements; 0: never [default: 0]
+    #[arg(long, value_name = "N")]
+    restart_max_attempts: Option<u32>,
+    /// Time in which replacements are counted; 0: for ever [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    restart_window: Option<u64>,
+    /// Time that a task may take to end in order [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    pub stop_grace_period: Option<u64>,
+}
+
+impl RestartFlags {
+    pub fn change(&self) -> RestartChange {
+        RestartChange {
+            condition: self.restart_condition,
+            delay_ms: self.restart_delay,
+            max_attempts: self.restart_max_attempts,
+            window_ms: self.restart_window,
+        }
+    }
+}
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Rolling update")]
+pub struct UpdateFlags {
+    /// Tasks replaced at once; 0: all [default: 1]
+    #[arg(long, value_name = "N")]
+    update_parallelism: Option<u32>,
+    /// Wait between two rounds, for example 10s [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    update_delay: Option<u64>,
+    /// Whether the new task starts before the old one stops [default: start-first, except where a volume is held]
+    #[arg(long, value_name = "ORDER", value_parser = update_order())]
+    update_order: Option<UpdateOrder>,
+    /// Time that a new task is watched for failure [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    update_monitor: Option<u64>,
+    /// What to do when too many new tasks fail [default: pause]
+    #[arg(long, value_name = "ACTION", value_parser = failure_action())]
+    update_failure_action: Option<FailureAction>,
+    /// Share of new tasks that may fail, from 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = parse::ratio)]
+    update_max_failure_ratio: Option<u32>,
+}
+
+impl UpdateFlags {
+    pub fn change(&self) -> UpdateConfigChange {
+        UpdateConfigChange {
+            parallelism: self.update_parallelism,
+            delay_ms: self.update_delay,
+            order: self.update_order,
+            monitor_ms: self.update_monitor,
+            failure_action: self.update_failure_action,
+            max_failure_permille: self.update_max_failure_ratio,
+        }
+    }
+}
+
+pub fn mode() -> impl TypedValueParser<Value = Mode> {
+    PossibleValuesParser::new(["replicated", "global"]).map(|text| if text == "global" { Mode::Global } else { Mode::Replicated })
+}
+
+pub fn endpoint_mode() -> impl TypedValueParser<Value = EndpointMode> {
+    PossibleValuesParser::new(["vip", "dnsrr"]).map(|text| if text == "vip" { EndpointMode::Vip } else { EndpointMode::Dnsrr })
+}
+
+fn restart_condition() -> impl TypedValueParser<Value = RestartCondition> {
+    PossibleValuesParser::new(["none", "on-failure", "any"]).map(|text| match text.as_str() {
+        "none" => RestartCondition::None,
+        "on-failure" => RestartCondition::OnFailure,
+        _ => RestartCondition::Any,
+    })
+}
+
+fn update_order() -> impl TypedValueParser<Value = UpdateOrder> {
+    PossibleValuesParser::new(["start-first", "stop-first"])
+        .map(|text| if text == "start-first" { UpdateOrder::StartFirst } else { UpdateOrder::StopFirst })
+}
+
+fn failure_action() -> impl TypedValueParser<Value = FailureAction> {
+    PossibleValuesParser::new(["pause", "continue", "rollback"]).map(|text| match text.as_str() {
+        "continue" => FailureAction::Continue,
+        "rollback" => FailureAction::Rollback,
+        _ => FailureAction::Pause,
+    })
+}

@@ -1,0 +1,123 @@
+//! `service inspect`
+use clap::Args;
+use minicloud_core::spec::{EndpointMode, FailureAction, RestartCondition, ServiceMode, UpdateOrder};
+use minicloud_node::api::types::ServiceDetail;
+use minicloud_node::client::Client;
+
+use crate::inspect::{Inspecting, labels};
+use crate::render::{ago, bytes, cores, duration, facts, milliseconds_now, ports};
+
+#[derive(Args, Debug)]
+pub struct Inspect {
+    #[command(flatten)]
+    inspecting: Inspecting,
+    /// Names or ids
+    #[arg(required = true, value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+impl Inspect {
+    pub async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let now_ms = milliseconds_now();
+        self.inspecting.run(&self.services, async |name| Ok(client.service(name).await?), |service| pretty(service, now_ms)).await
+    }
+}
+
+fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
+    let spec = &service.spec;
+    let task = &spec.task;
+    let mode = match spec.mode {
+        ServiceMode::Replicated { replicas } => format!("replicated, {replicas} tasks"),
+        ServiceMode::Global => "global".to_owned(),
+    };
+    let vip = |vip: &minicloud_node::api::types::ServiceVip| {
+        format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()))
+    };
+    let mount = |mount: &minicloud_core::spec::Mount| {
+        format!("{} at {}{}", mount.volume, mount.target, if mount.read_only { " (read-only)" } else { "" })
+    };
+    let env: Vec<String> = task.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let problem = |problem: &minicloud_node::api::types::PortProblem| format!("{} on {}: {}", problem.listen, problem.node, problem.error);
+    let limits = &task.resources;
+    facts(&[
+        ("ID", service.summary.id.to_string()),
+        ("Name", service.summary.name.clone()),
+        ("Labels", labels(&spec.labels)),
+        ("Mode", mode),
+        ("Running", format!("{} of {} tasks", service.summary.replicas_running, service.summary.replicas_desired)),
+        ("Created", ago(service.created_at_ms, now_ms)),
+        ("Updated", ago(service.updated_at_ms, now_ms)),
+        ("Update", service.update.as_ref().map_or_else(String::new, |update| update_text(&format!("{:?}", update.state), &update.message))),
+        ("Image", format!("{} ({})", task.image.name, task.image.digest)),
+        ("Args", task.args.join(" ")),
+        ("Environment", env.join(" ")),
+        ("Hostname", task.hostname.clone().unwrap_or_default()),
+        ("Mounts", joined(&task.mounts, mount)),
+        ("Constraints", joined(&task.constraints, ToString::to_string)),
+        ("Memory limit", some(limits.limit_memory_bytes, bytes)),
+        ("CPU limit", some(limits.limit_cpu_millis, cores)),
+        ("Memory reserved", some(limits.reserve_memory_bytes, bytes)),
+        ("CPU reserved", some(limits.reserve_cpu_millis, cores)),
+        ("HTTP port", task.http_port.to_string()),
+        ("Concurrency", task.concurrency.map_or_else(String::new, |concurrency| concurrency.to_string())),
+        ("Restart", restart(service)),
+        ("Stop grace period", time(task.stop_grace_ms)),
+        ("Rolling update", rolling(service)),
+        ("Endpoint mode", if spec.endpoint_mode == EndpointMode::Vip { "vip" } else { "dnsrr" }.to_owned()),
+        ("Virtual addresses", joined(&service.vips, vip)),
+        ("Ports", ports(&service.summary.ports)),
+        ("Port problems", joined(&service.port_problems, problem)),
+    ])
+}
+
+fn update_text(state: &str, message: &str) -> String {
+    if message.is_empty() { state.to_lowercase() } else { format!("{}: {message}", state.to_lowercase()) }
+}
+
+fn restart(service: &ServiceDetail) -> String {
+    let restart = &service.spec.task.restart;
+    let condition = match restart.condition {
+        RestartCondition::None => return "none".to_owned(),
+        RestartCondition::OnFailure => "on-failure",
+        RestartCondition::Any => "any",
+    };
+    let delay = restart.delay_ms.map_or_else(|| "growing delay".to_owned(), |delay| format!("delay {}", time(delay)));
+    let attempts = if restart.max_attempts == 0 { String::new() } else { format!(", at most {} times", restart.max_attempts) };
+    let window = if restart.window_ms == 0 { String::new() } else { format!(" in {}", time(restart.window_ms)) };
+    format!("{condition}, {delay}{attempts}{window}")
+}
+
+fn rolling(service: &ServiceDetail) -> String {
+    let update = &service.spec.update;
+    let parallelism = if update.parallelism == 0 { "all".to_owned() } else { update.parallelism.to_string() };
+    let order = match update.order {
+        Some(UpdateOrder::StopFirst) => ", stop-first",
+        Some(UpdateOrder::StartFirst) => ", start-first",
+        None => "",
+    };
+    let action = match update.failure_action {
+        FailureAction::Pause => "pause",
+        FailureAction::Continue => "continue",
+        FailureAction::Rollback => "rollback",
+    };
+    format!("{parallelism} at once{order}, delay {}, monitor {}, on failure {action}", time(update.delay_ms), time(update.monitor_ms))
+}
+
+/// A short duration keeps its unit, a long one is rounded.
+fn time(milliseconds: u64) -> String {
+    match milliseconds {
+        0 => "0".to_owned(),
+        _ if milliseconds % 1_000 != 0 => format!("{milliseconds}ms"),
+        _ if milliseconds < 120_000 => format!("{}s", milliseconds / 1_000),
+        _ => duration(std::time::Duration::from_millis(milliseconds)),
+    }
+}
+
+fn joined<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
+    items.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Nothing for 0, which means that there is no such bound.
+fn some<T: PartialEq + Default>(value: T, text: impl Fn(T) -> String) -> String {
+    if value == T::default() { String::new() } else { text(value) }
+}

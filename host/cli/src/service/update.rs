@@ -1,0 +1,236 @@
+//! `service update`
+use clap::Args;
+use minicloud_core::spec::{Constraint, EndpointMode, Mount};
+use minicloud_node::api::types::{Mode, UpdateService};
+use minicloud_node::client::Client;
+
+use super::flags::{ResourceFlags, RestartFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::progress;
+use crate::image::ImageArgument;
+use crate::output::{say, warn};
+use crate::parse::{self, EnvArg, KeyValue, Ports};
+
+const EXAMPLES: &str = "\
+Examples:
+  minicloud service update --image ./web-2.wasm --update-parallelism 2 --update-delay 5s web
+  minicloud service update --env-add LOG=debug --publish-add 9000:90 web
+  minicloud service update --force web      replace every task though nothing changed";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Update {
+    /// Image of the tasks: a bundled name or the path of a component file
+    #[arg(long)]
+    image: Option<String>,
+    /// A number of tasks, or one task on every node
+    #[arg(long, value_parser = mode())]
+    mode: Option<Mode>,
+    /// Number of tasks
+    #[arg(long, value_name = "N")]
+    replicas: Option<u32>,
+    /// Arguments of the tasks, as one text
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = arguments)]
+    args: Option<Arguments>,
+    /// Replace every task though nothing else changed
+    #[arg(long)]
+    force: bool,
+    /// Add or change a variable of the environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse::env)]
+    env_add: Vec<EnvArg>,
+    /// Remove a variable of the environment
+    #[arg(long, value_name = "KEY")]
+    env_rm: Vec<String>,
+    /// Publish a port, see 'service create'
+    #[arg(long, value_name = "PORT", value_parser = parse::publish)]
+    publish_add: Vec<Ports>,
+    /// Publish a port of the tasks no longer
+    #[arg(long, value_name = "TARGET", value_parser = parse::target_port)]
+    publish_rm: Vec<u16>,
+    /// Attach to a network
+    #[arg(long, value_name = "NETWORK")]
+    network_add: Vec<String>,
+    /// Detach from a network
+    #[arg(long, value_name = "NETWORK")]
+    network_rm: Vec<String>,
+    /// Add or change a label of the service
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse::key_value)]
+    label_add: Vec<KeyValue>,
+    /// Remove a label of the service
+    #[arg(long, value_name = "KEY")]
+    label_rm: Vec<String>,
+    /// Add a constraint
+    #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
+    constraint_add: Vec<Constraint>,
+    /// Remove a constraint
+    #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
+    constraint_rm: Vec<Constraint>,
+    /// Mount a volume, see 'service create'
+    #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
+    mount_add: Vec<Mount>,
+    /// Remove the mount at this path
+    #[arg(long, value_name = "TARGET")]
+    mount_rm: Vec<String>,
+    /// Hostname of the tasks
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Whether the name resolves to one virtual address or to those of the tasks
+    #[arg(long, value_name = "MODE", value_parser = endpoint_mode())]
+    endpoint_mode: Option<EndpointMode>,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(flatten)]
+    resources: ResourceFlags,
+    #[command(flatten)]
+    restart: RestartFlags,
+    #[command(flatten)]
+    update: UpdateFlags,
+    /// Name or id
+    service: String,
+}
+
+/// The words of `--args`; a type of its own, as clap takes a vector for a flag that is given several times.
+#[derive(Clone, Debug)]
+struct Arguments(Vec<String>);
+
+fn arguments(text: &str) -> Result<Arguments, String> {
+    parse::words(text).map(Arguments)
+}
+
+impl Update {
+    pub async fn run(self, client: &Client) -> anyhow::Result<()> {
+        let (service, waiting) = (self.service.clone(), self.waiting);
+        let mut change = self.request();
+        if let Some(image) = &change.image {
+            let image = ImageArgument::new(image).resolve(client).await?;
+            (change.image, change.image_name) = (Some(image.image), image.name);
+        }
+        let changed = client.update_service(&service, &change).await?;
+        warn(&changed.warnings);
+        say!("{service}");
+        progress::wait(client, &service, waiting).await
+    }
+
+    /// What the API is asked for; the image still as it was typed.
+    fn request(self) -> UpdateService {
+        UpdateService {
+            version: None,
+            image: self.image,
+            image_name: None,
+            mode: self.mode,
+            replicas: self.replicas,
+            networks_add: self.network_add,
+            networks_rm: self.network_rm,
+            endpoint_mode: self.endpoint_mode,
+            ports_add: self.publish_add.into_iter().flat_map(|ports| ports.0).collect(),
+            ports_rm: self.publish_rm,
+            env_add: parse::resolve_env(self.env_add, |key| std::env::var(key).ok()),
+            env_rm: self.env_rm,
+            hostname: self.hostname,
+            args: self.args.map(|arguments| arguments.0),
+            mounts_add: self.mount_add,
+            mounts_rm: self.mount_rm,
+            limit_memory_bytes: self.resources.limit_memory,
+            limit_cpu_millis: self.resources.limit_cpu,
+            reserve_memory_bytes: self.resources.reserve_memory,
+            reserve_cpu_millis: self.resources.reserve_cpu,
+            concurrency: self.resources.concurrency,
+            http_port: self.resources.http_port,
+            constraints_add: self.constraint_add.iter().map(Constraint::to_string).collect(),
+            constraints_rm: self.constraint_rm.iter().map(Constraint::to_string).collect(),
+            labels_add: self.label_add.into_iter().map(|label| (label.key, label.value)).collect(),
+            labels_rm: self.label_rm,
+            stop_grace_ms: self.restart.stop_grace_period,
+            restart: self.restart.change(),
+            update: self.update.change(),
+            force: self.force,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        update: Update,
+    }
+
+    fn read(words: &[&str]) -> UpdateService {
+        Line::try_parse_from(std::iter::once(&"update").chain(words)).unwrap().update.request()
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        assert_eq!(read(&["web"]), UpdateService::default());
+    }
+
+    #[test]
+    fn every_flag_reaches_the_request() {
+        let update = read(&[
+            "--image=b",
+            "--mode=global",
+            "--replicas=2",
+            "--args=--port '63 80'",
+            "--force",
+            "--env-add=A=1",
+            "--env-rm=B",
+            "--publish-add=8000:80",
+            "--publish-rm=8001:81",
+            "--network-add=a",
+            "--network-rm=b",
+            "--label-add=c=d",
+            "--label-rm=e",
+            "--constraint-add=node.role==worker",
+            "--constraint-rm=node.role!=worker",
+            "--mount-add=source=data,target=/data",
+            "--mount-rm=/old",
+            "--hostname=h",
+            "--endpoint-mode=dnsrr",
+            "--limit-memory=0",
+            "--concurrency=0",
+            "--http-port=81",
+            "--restart-condition=none",
+            "--stop-grace-period=1s",
+            "--update-order=start-first",
+            "web",
+        ]);
+        let mut expected = UpdateService {
+            image: Some("b".into()),
+            mode: Some(Mode::Global),
+            replicas: Some(2),
+            args: Some(vec!["--port".into(), "63 80".into()]),
+            force: true,
+            ports_add: parse::publish("8000:80").unwrap().0,
+            ports_rm: vec![81],
+            env_add: [("A".to_owned(), "1".to_owned())].into(),
+            env_rm: vec!["B".into()],
+            networks_add: vec!["a".into()],
+            networks_rm: vec!["b".into()],
+            labels_add: [("c".to_owned(), "d".to_owned())].into(),
+            labels_rm: vec!["e".into()],
+            constraints_add: vec!["node.role==worker".into()],
+            constraints_rm: vec!["node.role!=worker".into()],
+            mounts_add: vec![parse::mount("source=data,target=/data").unwrap()],
+            mounts_rm: vec!["/old".into()],
+            hostname: Some("h".into()),
+            endpoint_mode: Some(EndpointMode::Dnsrr),
+            limit_memory_bytes: Some(0),
+            concurrency: Some(0),
+            http_port: Some(81),
+            stop_grace_ms: Some(1_000),
+            ..Default::default()
+        };
+        expected.restart.condition = Some(minicloud_core::spec::RestartCondition::None);
+        expected.update.order = Some(minicloud_core::spec::UpdateOrder::StartFirst);
+        assert_eq!(update, expected);
+    }
+
+    #[test]
+    fn arguments_can_be_taken_away() {
+        assert_eq!(read(&["--args", "", "web"]).args, Some(Vec::new()));
+    }
+}
