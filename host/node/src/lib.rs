@@ -28,3 +28,7 @@ pub mod volumes;
 pub mod agent;
 
 pub mod testing;
+#[cfg(test)]
+mod memory_stream;
+pub mod images;
+pub mod logs;

@@ -1,0 +1,175 @@
+//! Reads one task's log on this node: the last lines, lines since a time, and new ones as they are written.
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use minicloud_core::id::TaskId;
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::{mpsc, watch};
+use tracing::debug;
+
+use super::{LogEvent, LogRecord, LogSource, Logs, TaskLog, file};
+use crate::api::types::LogQuery;
+use crate::limits::LOG_EVENTS_WAITING_MAX;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 32 << 10;
+
+/// The lines of `task` on this node. Ends after `CaughtUp`, or goes on when the query follows.
+pub fn read(logs: &Logs, task: TaskId, query: LogQuery) -> LogSource {
+    let (events, source) = mpsc::channel(LOG_EVENTS_WAITING_MAX);
+    let reader = Reader { logs: logs.clone(), task, query, events };
+    tokio::spawn(async move {
+        let events = reader.events.clone();
+        tokio::select! {
+            ended = reader.run() => {
+                if let Err(Stop::Failed(error)) = ended {
+                    debug!(%task, %error, "log reading ended");
+                    let _ = events.send(LogEvent::Problem(format!("the log of task {task} cannot be read: {error}"))).await;
+                }
+            }
+            () = events.closed() => {}
+        }
+    });
+    source
+}
+
+/// Why a reading stops before its end.
+enum Stop {
+    /// Nobody reads any more.
+    Left,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+struct Reader {
+    logs: Logs,
+    task: TaskId,
+    query: LogQuery,
+    events: mpsc::Sender<LogEvent>,
+}
+
+/// An open log file, read up to some line.
+struct Open {
+    lines: BufReader<File>,
+    /// Of the file that is read, to see that it was rotated away.
+    inode: u64,
+    /// A line whose end is not written yet.
+    partial: Vec<u8>,
+}
+
+impl Reader {
+    async fn run(self) -> Result<(), Stop> {
+        let log = self.query.follow.then(|| self.logs.task_log(self.task));
+        let mut written = log.as_ref().map(|log| log.written.subscribe());
+        // A count taken before the files are read: what is written after it is seen at the next look.
+        if let Some(written) = &mut written {
+            written.borrow_and_update();
+        }
+        self.logs.flush().await;
+        let mut open = self.past().await?;
+        self.tell(LogEvent::CaughtUp).await?;
+        match (log, written) {
+            (Some(log), Some(written)) => self.follow(log, written, &mut open).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells what is in the files and returns the current one, read to its end.
+    async fn past(&self) -> Result<Option<Open>, Stop> {
+        let directory = &self.logs.shared.directory;
+        let mut skip = match self.query.tail {
+            Some(tail) => count_lines(directory, self.task).await?.saturating_sub(tail),
+            None => 0,
+        };
+        if let Some(mut rotated) = open(&file::rotated(directory, self.task)).await? {
+            self.drain(&mut rotated, &mut skip).await?;
+        }
+        let mut current = open(&file::current(directory, self.task)).await?;
+        if let Some(current) = &mut current {
+            self.drain(current, &mut skip).await?;
+        }
+        Ok(current)
+    }
+
+    async fn follow(&self, _log: Arc<TaskLog>, mut written: watch::Receiver<u64>, current: &mut Option<Open>) -> Result<(), Stop> {
+        loop {
+            if written.changed().await.is_err() {
+                return Ok(());
+            }
+            self.look(current).await?;
+        }
+    }
+
+    /// Tells what was written since, in the file that was open and in the one that may have taken its place.
+    async fn look(&self, current: &mut Option<Open>) -> Result<(), Stop> {
+        if let Some(current) = current {
+            self.drain(current, &mut 0).await?;
+        }
+        let path = file::current(&self.logs.shared.directory, self.task);
+        let Some(mut latest) = open(&path).await? else { return Ok(()) };
+        if current.as_ref().is_none_or(|current| current.inode != latest.inode) {
+            self.drain(&mut latest, &mut 0).await?;
+            *current = Some(latest);
+        }
+        Ok(())
+    }
+
+    async fn drain(&self, open: &mut Open, skip: &mut u64) -> Result<(), Stop> {
+        while let Some(line) = open.next_line().await? {
+            if *skip > 0 {
+                *skip -= 1;
+            } else if let Some(record) = file::decode(&line).filter(|record| self.wanted(record)) {
+                self.tell(LogEvent::Line(self.task, record)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, record: &LogRecord) -> bool {
+        self.query.since_ms.is_none_or(|since_ms| record.at_ms >= since_ms)
+    }
+
+    async fn tell(&self, event: LogEvent) -> Result<(), Stop> {
+        self.events.send(event).await.map_err(|_| Stop::Left)
+    }
+}
+
+impl Open {
+    async fn next_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.lines.read_until(b'\n', &mut self.partial).await?;
+        if self.partial.last() != Some(&b'\n') {
+            return Ok(None);
+        }
+        Ok(Some(std::mem::take(&mut self.partial)))
+    }
+}
+
+async fn open(path: &Path) -> io::Result<Option<Open>> {
+    use std::os::unix::fs::MetadataExt;
+    let file = match File::open(path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let inode = file.metadata().await?.ino();
+    Ok(Some(Open { lines: BufReader::with_capacity(READ_BYTES, file), inode, partial: Vec::new() }))
+}
+
+async fn count_lines(directory: &Path, task: TaskId) -> io::Result<u64> {
+    let mut count = 0;
+    for path in [file::rotated(directory, task), file::current(directory, task)] {
+        match tokio::fs::read(&path).await {
+            Ok(bytes) => count += bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
