@@ -13,6 +13,52 @@ use crate::service::Service;
 use crate::volume::Volume;
 use crate::{connect, daemon, demo, output};
 
+const FIRST_STEPS: &str = "\
+First steps:
+  minicloud init                                              found a cluster
+  minicloud service create --name web -p 8000:80 ./web.wasm   run a component
+  minicloud service ps web                                    see where it runs, or why it does not
+  minicloud service scale web=5                               run it five times
+  minicloud join-token worker                                 get the command that adds a machine
+  minicloud demo                                              see DockerCoins on three nodes
+
+'minicloud help COMMAND' tells more, for example 'minicloud help service create'.";
+
+/// Commands in the order in which `minicloud help` shows them.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node"]),
+    ("What runs on it", &["service", "network", "volume"]),
+    ("Further", &["proxy", "demo", "completion", "version", "help"]),
+];
+
+/// Width of the names in the list of commands.
+const NAME_WIDTH: usize = 12;
+
+/// The tree of commands, with its top level grouped.
+pub fn tree() -> clap::Command {
+    let command = Cli::command();
+    let mut template = String::from("{about-with-newline}\n{usage-heading} {usage}\n");
+    for (group, names) in GROUPS {
+        template.push_str(&format!("\n{group}:\n"));
+        for name in *names {
+            template.push_str(&listed(command.find_subcommand(name), name));
+        }
+    }
+    template.push_str("\n{all-args}{after-help}\n");
+    command.help_template(template)
+}
+
+/// A command in the list: what it does, and below it the verbs of a noun.
+fn listed(command: Option<&clap::Command>, name: &str) -> String {
+    let about = command.and_then(clap::Command::get_about).map_or_else(|| "Show more about a command".to_owned(), ToString::to_string);
+    let mut text = format!("  {name:NAME_WIDTH$}{about}\n");
+    let verbs: Vec<&str> = command.into_iter().flat_map(clap::Command::get_subcommands).map(clap::Command::get_name).collect();
+    if !verbs.is_empty() {
+        text.push_str(&format!("  {:NAME_WIDTH$}{}\n", "", verbs.join(", ")));
+    }
+    text
+}
+
 /// A mini-cloud in one binary: a cluster that runs WebAssembly components as services
 #[derive(Parser)]
 #[command(
@@ -20,12 +66,11 @@ use crate::{connect, daemon, demo, output};
     version,
     max_term_width = 110,
     args_override_self = true,
-    subcommand_required = true,
-    arg_required_else_help = true
+    after_help = FIRST_STEPS
 )]
 pub struct Cli {
-    /// Folder of the node to talk to, or to create
-    #[arg(long, global = true, env = "MINICLOUD_DATA_DIR", hide_env_values = true, value_name = "DIR", help_heading = "Global options")]
+    /// Folder of the node to talk to, or to create [env: MINICLOUD_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -48,16 +93,16 @@ enum Command {
     /// Show how the cluster and this node stand
     Info(cluster::ShowInfo),
     /// The members of the cluster
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Node(Node),
     /// What runs, how many times, and how it is reached
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Service(Service),
     /// Networks; services see one another where they share one
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Network(Network),
     /// Data that outlives tasks
-    #[command(subcommand, arg_required_else_help = true)]
+    #[command(subcommand)]
     Volume(Volume),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
@@ -76,7 +121,7 @@ enum Command {
 
 impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
-        let choice = Choice::new(self.data_dir);
+        let choice = Choice::new(self.data_dir.or_else(own_data_dir));
         match self.command {
             Command::Init(init) => init.run(&choice),
             Command::Join(join) => join.run(&choice),
@@ -98,8 +143,13 @@ impl Cli {
     }
 }
 
+/// What the environment says.
+fn own_data_dir() -> Option<PathBuf> {
+    std::env::var_os("MINICLOUD_DATA_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 fn completion(shell: Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "minicloud", &mut script);
+    clap_complete::generate(shell, &mut tree(), "minicloud", &mut script);
     output::raw(&script)
 }

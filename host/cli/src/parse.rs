@@ -8,6 +8,8 @@ mod mount;
 mod port;
 mod since;
 
+use std::str::FromStr;
+
 pub use amount::{cpu, ratio, size};
 pub use duration::duration_ms;
 pub use key_value::{EnvArg, KeyValue, env, env_file, key_value, resolve_env, scale};
@@ -24,6 +26,17 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// A whole number.
+pub fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    let digits = text.bytes().all(|c| c.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or_else(|| format!("'{text}' is no number that fits; write for example 3"))
+}
+
+/// A port that something can listen on.
+pub fn port_number(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("'{text}' is no port; write for example 8080"))
+}
+
 /// `text` cut into words as a shell would: quotes keep blanks together.
 pub fn words(text: &str) -> Result<Vec<String>, String> {
     shlex::split(text).ok_or_else(|| format!("'{text}' has a quote that is not closed; write for example \"--port 6380\""))
@@ -38,6 +51,16 @@ mod tests {
         assert_eq!(boolean("true"), Ok(true));
         assert_eq!(boolean("0"), Ok(false));
         assert_eq!(boolean("yes"), Err("'yes' is neither true nor false".to_owned()));
+    }
+
+    #[test]
+    fn numbers_are_plain() {
+        assert_eq!(number::<u32>("3"), Ok(3));
+        for text in ["", "+3", "-3", "three", "4294967296"] {
+            assert!(number::<u32>(text).unwrap_err().contains("for example 3"), "{text}");
+        }
+        assert_eq!(port_number("8080"), Ok(8080));
+        assert!(port_number("0").is_err() && port_number("65536").is_err());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! From words to a command: how flags are read, and what is said when they make no sense.
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Command, FromArgMatches};
 
-use crate::commands::Cli;
+use crate::commands::{Cli, tree};
 use crate::output;
 use crate::{parse, service};
 
@@ -36,7 +37,7 @@ impl Answer {
 
 /// Reads the command line.
 pub fn parse(words: Vec<OsString>) -> Result<Cli, Answer> {
-    let parsed = lenient(Cli::command()).try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = lenient(tree()).try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
     parsed.map_err(|error| answer(error, &words))
 }
 
@@ -61,40 +62,212 @@ fn take_boolean(arg: Arg) -> Arg {
 
 fn answer(error: clap::Error, words: &[OsString]) -> Answer {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::DisplayVersion => {
-            Answer::Help(help(error, words))
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Answer::Help(help(words).unwrap_or_else(|| shown(&error))),
+        // A noun alone asks what there is to do with it.
+        ErrorKind::MissingSubcommand => {
+            help(&[words, &["--help".into()]].concat()).map_or_else(|| Answer::Wrong(shown(&error)), Answer::Help)
         }
-        ErrorKind::UnknownArgument => Answer::Wrong(unknown_flag(&error)),
-        ErrorKind::ValueValidation => Answer::Wrong(wrong_value(&error)),
+        ErrorKind::UnknownArgument => Answer::Wrong(unknown_flag(&error).unwrap_or_else(|| error.render().to_string())),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            Answer::Wrong(wrong_value(&error).unwrap_or_else(|| error.render().to_string()))
+        }
         _ => Answer::Wrong(error.render().to_string()),
     }
 }
 
-fn help(error: clap::Error, words: &[OsString]) -> String {
-    use std::io::IsTerminal;
-    let plain = Cli::command().try_get_matches_from(words).err().filter(|plain| plain.kind() == error.kind());
-    let text = plain.unwrap_or(error).render();
+fn help(words: &[OsString]) -> Option<String> {
+    let asked = tree().try_get_matches_from(words).err()?;
+    matches!(asked.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion).then(|| shown(&asked))
+}
+
+fn shown(error: &clap::Error) -> String {
+    let text = error.render();
     if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// A flag that exists in Docker but cannot exist here is told from a mistyped one.
-fn unknown_flag(error: &clap::Error) -> String {
-    if let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
-        && let Some(why) = service::why_not(flag)
-    {
-        return format!("error: {flag} means nothing here: {why}");
-    }
-    error.render().to_string()
+fn unknown_flag(error: &clap::Error) -> Option<String> {
+    let flag = context(error, ContextKind::InvalidArg)?;
+    service::why_not(flag).map(|why| format!("error: {flag} means nothing here: {why}"))
 }
 
 /// One line: the flag, and what its parser says.
-fn wrong_value(error: &clap::Error) -> String {
-    let flag = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) => flag.split(' ').next().unwrap_or(flag).to_owned(),
-        _ => String::new(),
-    };
-    match std::error::Error::source(error) {
-        Some(source) => format!("error: {flag}: {source}"),
-        None => error.render().to_string(),
+fn wrong_value(error: &clap::Error) -> Option<String> {
+    let flag = context(error, ContextKind::InvalidArg)?.split([' ', '[']).next()?;
+    if let Some(source) = std::error::Error::source(error) {
+        return Some(format!("error: {flag}: {source}"));
+    }
+    match error.get(ContextKind::ValidValue)? {
+        ContextValue::Strings(known) if !known.is_empty() => {
+            Some(format!("error: {flag}: '{}' is none of {}", context(error, ContextKind::InvalidValue)?, known.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> String {
+        let words = std::iter::once("minicloud").chain(line.split_whitespace()).map(OsString::from).collect();
+        match parse(words) {
+            Ok(_) => "understood".to_owned(),
+            Err(Answer::Help(text)) => text,
+            Err(Answer::Wrong(text)) => text,
+        }
+    }
+
+    /// Every command of the issue that this version is built from, with its flags.
+    const COMMANDS: &[(&str, &str)] = &[
+        (
+            "init",
+            "--advertise-addr --listen-addr --ingress-addr --dns-addr --availability --default-addr-pool --hostname --foreground --data-dir",
+        ),
+        ("join", "--token --advertise-addr --listen-addr --ingress-addr --dns-addr --availability --hostname --foreground"),
+        ("join-token", "--rotate --quiet"),
+        ("start", "--foreground"),
+        ("stop", ""),
+        ("leave", "--force"),
+        ("info", "--format"),
+        ("version", "--format"),
+        ("completion", ""),
+        ("demo", "--nodes --workers --detach --stop"),
+        ("proxy", "--listen --network"),
+        ("node ls", "--format --quiet --filter"),
+        ("node ps", "--format --quiet --filter --no-trunc"),
+        ("node inspect", "--format --pretty"),
+        ("node update", "--availability --label-add --label-rm"),
+        ("node promote", ""),
+        ("node demote", ""),
+        ("node rm", "--force"),
+        ("network create", "--driver --subnet --internal --attachable --label"),
+        ("network ls", "--format --quiet --filter"),
+        ("network inspect", "--format"),
+        ("network rm", ""),
+        ("volume create", "--driver --label"),
+        ("volume ls", "--format --quiet --filter"),
+        ("volume inspect", "--format"),
+        ("volume rm", ""),
+        (
+            "service create",
+            "--name --replicas --mode --network --publish --env --env-file --hostname --args --mount --limit-memory --limit-cpu --reserve-memory \
+             --reserve-cpu --concurrency --http-port --restart-condition --restart-delay --restart-max-attempts --restart-window \
+             --stop-grace-period --constraint --label --endpoint-mode --update-parallelism --update-delay --update-order --update-monitor \
+             --update-failure-action --detach --quiet",
+        ),
+        ("service ls", "--format --quiet --filter"),
+        ("service ps", "--format --quiet --filter --no-trunc"),
+        ("service inspect", "--format --pretty"),
+        ("service logs", "--follow --tail --since --timestamps --raw"),
+        ("service scale", "--detach"),
+        (
+            "service update",
+            "--image --replicas --args --env-add --env-rm --publish-add --publish-rm --network-add --network-rm --label-add --label-rm \
+             --constraint-add --constraint-rm --mount-add --mount-rm --force --update-parallelism --update-delay --update-order --detach",
+        ),
+        ("service rm", ""),
+    ];
+
+    #[test]
+    fn every_promised_command_and_flag_exists_and_has_help() {
+        tree().debug_assert();
+        for (path, flags) in COMMANDS {
+            let mut root = tree();
+            let mut command = &mut root;
+            for name in path.split(' ') {
+                command = command.find_subcommand_mut(name).unwrap_or_else(|| panic!("{path} is missing"));
+            }
+            command.build();
+            assert!(command.get_about().is_some(), "{path} has no help");
+            for flag in flags.split_whitespace() {
+                let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"));
+                let global = tree().get_arguments().any(|arg| arg.is_global_set() && arg.get_long() == flag.strip_prefix("--"));
+                assert!(arg.is_some() || global, "{path} {flag} is missing");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_has_help() {
+        fn check(command: &Command, path: &str) {
+            assert!(command.get_about().is_some() || command.is_hide_set(), "{path} has no help");
+            for arg in command.get_arguments() {
+                assert!(arg.get_help().is_some(), "{path}: {} has no help", arg.get_id());
+            }
+            for sub in command.get_subcommands() {
+                check(sub, &format!("{path} {}", sub.get_name()));
+            }
+        }
+        check(&tree(), "minicloud");
+    }
+
+    #[test]
+    fn every_command_is_in_the_overview() {
+        let overview = said("help");
+        for command in tree().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(overview.contains(&format!("\n  {} ", command.get_name())), "{}", command.get_name());
+        }
+        assert!(!overview.contains("daemon"));
+        assert_eq!(said(""), overview);
+        assert!(said("service").contains("Usage: minicloud service"));
+        assert!(said("service create --help").contains("-d, --detach  "), "help shows flags as flags");
+    }
+
+    #[test]
+    fn a_flag_takes_a_value_too() {
+        for line in [
+            "service rm -d x",
+            "service rm --detach=true x",
+            "service rm -d=false x",
+            "service rm --detach=1 --detach=0 x",
+            "service logs -ft x",
+            "service rm -qd x",
+        ] {
+            assert_eq!(said(line), "understood", "{line}");
+        }
+        assert_eq!(said("service rm --detach=perhaps x"), "error: --detach: 'perhaps' is neither true nor false");
+    }
+
+    #[test]
+    fn wrong_values_are_one_line() {
+        for (line, expected) in [
+            ("service create --limit-memory 64q rng", "error: --limit-memory: '64q' is no size; write for example 64m, 1.5g or 1GiB"),
+            ("service create --mode replicated-job rng", "error: --mode: 'replicated-job' is none of replicated, global"),
+            ("service create --replicas many rng", "error: --replicas: 'many' is no number that fits; write for example 3"),
+            (
+                "service scale worker",
+                "error: <SERVICE=REPLICAS>...: 'worker' is not of the form SERVICE=REPLICAS; write for example worker=10",
+            ),
+            ("node update --availability away n1", "error: --availability: 'away' is none of active, pause, drain"),
+            ("node ls --format yaml", "error: --format: 'yaml' is none of table, json"),
+        ] {
+            assert_eq!(said(line), expected);
+        }
+    }
+
+    #[test]
+    fn docker_s_flags_without_a_meaning_say_why() {
+        for flag in ["--cap-add", "--sysctl", "--ulimit", "--privileged", "--user", "--entrypoint", "--gpus"] {
+            for command in ["create", "update"] {
+                let text = said(&format!("service {command} {flag}=x web"));
+                assert!(text.starts_with(&format!("error: {flag} means nothing here: ")) && text.lines().count() == 1, "{text}");
+            }
+        }
+        assert!(said("service create -u root rng").contains("no user of the machine"));
+    }
+
+    #[test]
+    fn typos_are_answered_with_what_was_meant() {
+        assert!(said("servise ls").contains("'service'"));
+        assert!(said("service create --replica 3 rng").contains("'--replicas'"));
+        assert!(said("service crate").contains("'create'"));
     }
 }

@@ -16,9 +16,9 @@ use crate::parse::{self, EnvArg, KeyValue, Ports};
 const EXAMPLES: &str = "\
 Examples:
   minicloud service create --name redis redis
-  minicloud service create --name web --replicas 3 --network front -p 8000:80 ./web.wasm
-  minicloud service create --name db --mount type=volume,source=data,target=/data redis --appendfsync always
-  minicloud service create --name agent --mode global --constraint node.labels.disk==ssd ./agent.wasm
+  minicloud service create --replicas 3 --network front -p 8000:80 ./web.wasm
+  minicloud service create --mount source=data,target=/data redis --appendfsync always
+  minicloud service create --mode global --constraint node.role==worker ./agent.wasm
 
 IMAGE is a bundled name (rng, hasher, worker, webui, redis) or the path of a component file.
 Flags go before it; what follows it goes to the tasks.";
@@ -33,7 +33,7 @@ pub struct Create {
     #[arg(long, value_parser = mode(), default_value = "replicated")]
     mode: Mode,
     /// Number of tasks [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     replicas: Option<u32>,
     /// Network to attach to; may be given several times
     #[arg(long, value_name = "NETWORK")]
@@ -67,15 +67,15 @@ pub struct Create {
     label: Vec<KeyValue>,
     #[command(flatten)]
     waiting: Waiting,
+    /// Image, and the arguments of its tasks
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "ARGS"])]
+    command: Vec<String>,
     #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
     restart: RestartFlags,
     #[command(flatten)]
     update: UpdateFlags,
-    /// Image, and the arguments of its tasks
-    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "ARGS"])]
-    command: Vec<String>,
 }
 
 impl Create {

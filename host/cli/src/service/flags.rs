@@ -33,10 +33,10 @@ pub struct ResourceFlags {
     #[arg(long, value_name = "CORES", value_parser = parse::cpu)]
     pub reserve_cpu: Option<u32>,
     /// Requests that a task of an HTTP component serves at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     pub concurrency: Option<u32>,
     /// Port of a task on which its HTTP component is served [default: 80]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = parse::port_number)]
     pub http_port: Option<u16>,
 }
 
@@ -50,7 +50,7 @@ pub struct RestartFlags {
     #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
     restart_delay: Option<u64>,
     /// Give up after this many replacements; 0: never [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     restart_max_attempts: Option<u32>,
     /// Time in which replacements are counted; 0: for ever [default: 0]
     #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
@@ -75,7 +75,7 @@ impl RestartFlags {
 #[command(next_help_heading = "Rolling update")]
 pub struct UpdateFlags {
     /// Tasks replaced at once; 0: all [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     update_parallelism: Option<u32>,
     /// Wait between two rounds, for example 10s [default: 0]
     #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]

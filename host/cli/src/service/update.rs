@@ -12,7 +12,7 @@ use crate::parse::{self, EnvArg, KeyValue, Ports};
 
 const EXAMPLES: &str = "\
 Examples:
-  minicloud service update --image ./web-2.wasm --update-parallelism 2 --update-delay 5s web
+  minicloud service update --image ./web-2.wasm --update-delay 5s web
   minicloud service update --env-add LOG=debug --publish-add 9000:90 web
   minicloud service update --force web      replace every task though nothing changed";
 
@@ -26,7 +26,7 @@ pub struct Update {
     #[arg(long, value_parser = mode())]
     mode: Option<Mode>,
     /// Number of tasks
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     replicas: Option<u32>,
     /// Arguments of the tasks, as one text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = arguments)]
@@ -78,14 +78,14 @@ pub struct Update {
     endpoint_mode: Option<EndpointMode>,
     #[command(flatten)]
     waiting: Waiting,
+    /// Name or id
+    service: String,
     #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
     restart: RestartFlags,
     #[command(flatten)]
     update: UpdateFlags,
-    /// Name or id
-    service: String,
 }
 
 /// The words of `--args`; a type of its own, as clap takes a vector for a flag that is given several times.
