@@ -11,10 +11,12 @@ use wasip3::wit_stream;
 
 const VOLUME: &str = "/data";
 const NAME: &str = "appendonly.aof";
+const TEMPORARY_NAME: &str = "appendonly.aof.new";
 /// Bytes asked for in one read.
 const READ_BYTES: usize = 256 * 1024;
 
 pub struct AofFile {
+    directory: Rc<Descriptor>,
     file: Rc<Descriptor>,
     length: u64,
 }
@@ -26,7 +28,7 @@ impl AofFile {
         let Some((directory, _)) = volume else { return Ok(None) };
         let file = open_at(&directory, NAME, OpenFlags::CREATE).await;
         let file = file.map_err(|code| format!("cannot open {VOLUME}/{NAME}: {code:?}"))?;
-        Ok(Some(Self { file: Rc::new(file), length: 0 }))
+        Ok(Some(Self { directory: Rc::new(directory), file: Rc::new(file), length: 0 }))
     }
 
     pub fn length(&self) -> u64 {
@@ -86,6 +88,24 @@ impl AofFile {
     /// After a failed append: cuts off what that may have left behind the part that counts.
     pub async fn repair(&self) -> Result<(), ErrorCode> {
         self.file.set_size(self.length).await
+    }
+
+    /// An empty file beside this one.
+    pub async fn create_temporary(&self) -> Result<Self, ErrorCode> {
+        let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let file = open_at(&self.directory, TEMPORARY_NAME, flags).await?;
+        Ok(Self { directory: Rc::clone(&self.directory), file: Rc::new(file), length: 0 })
+    }
+
+    /// Appends `bytes` to the temporary file `new`, brings it to the disk and gives it this one's
+    /// name.
+    pub async fn replace_with(&self, new: &mut Self, bytes: &mut Vec<u8>) -> Result<(), ErrorCode> {
+        new.append(bytes).await?;
+        new.file.sync_data().await?;
+        self.directory.rename_at(TEMPORARY_NAME.to_owned(), &self.directory, NAME.to_owned()).await?;
+        // The name has to survive a power cut too; not every file system can sync a folder.
+        let _ = self.directory.sync().await;
+        Ok(())
     }
 
     /// The file itself, for bringing to the disk what was appended.

@@ -4,6 +4,7 @@
 pub mod command;
 pub mod commands;
 pub mod config;
+pub mod dump;
 pub mod engine;
 pub mod error;
 pub mod glob;
@@ -22,6 +23,8 @@ pub mod zset;
 #[cfg(target_family = "wasm")]
 mod aof_file;
 #[cfg(target_family = "wasm")]
+mod aof_rewrite;
+#[cfg(target_family = "wasm")]
 mod aof_task;
 #[cfg(target_family = "wasm")]
 mod client;
@@ -29,3 +32,6 @@ mod client;
 mod run;
 #[cfg(target_family = "wasm")]
 mod server;
+
+#[cfg(test)]
+mod scripts;

@@ -34,3 +34,9 @@ pub const WRITE_RETRY: Duration = Duration::from_secs(1);
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// The append-only file is rewritten when it has doubled and is at least this long.
 pub const REWRITE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Bytes of one append while the file is rewritten.
+pub const REWRITE_STEP_BYTES: usize = 256 * 1024;
+/// So few changed keys may be left for the moment when the new file takes over.
+pub const REWRITE_CHANGES_FEW: usize = 256;
+/// Rounds over changed keys before the new file takes over all the same.
+pub const REWRITE_ROUNDS_MAX: u32 = 8;

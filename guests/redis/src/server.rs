@@ -63,6 +63,12 @@ impl Server {
         }
     }
 
+    /// The file holds the journal up to `position`.
+    pub fn written_to(&self, position: u64) {
+        self.written.set(position);
+        self.progress.notify();
+    }
+
     /// The journal is on the disk up to `position`.
     pub fn synced_to(&self, position: u64, now_ms: u64) {
         self.synced.set(self.synced.get().max(position));
