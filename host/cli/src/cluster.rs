@@ -16,7 +16,7 @@ use minicloud_node::api::types::Info;
 use minicloud_node::client::Client;
 use minicloud_node::node::{Addresses, Start as NodeStart};
 
-use crate::connect::holds_node;
+use crate::connect::{self, holds_node};
 use crate::daemon::{self, DaemonRequest};
 use crate::data_dir::{Choice, process_id, program, shell_word};
 use crate::node;
@@ -147,13 +147,8 @@ impl Start {
         if data_dir::process_lives(&folder) {
             bail!("the node in {} runs already", folder.display());
         }
-        if !folder.is_dir() {
-            bail!(
-                "there is no node in {}; found a cluster with '{} init' or join one with '{} join'",
-                folder.display(),
-                program(),
-                program()
-            );
+        if !holds_node(&folder) {
+            bail!(connect::not_running(&folder, &choice.flag(&folder)));
         }
         let running = launch(&folder, NodeStart::Open, self.foreground, Creates::Nothing)?;
         if let Some(client) = running {
@@ -168,15 +163,21 @@ impl Start {
 pub fn stop(choice: &Choice) -> anyhow::Result<()> {
     let folder = choice.for_running()?;
     let pid = process_id(&folder).filter(|_| data_dir::process_lives(&folder));
-    let Some(pid) = pid else { bail!("no node runs in {}", folder.display()) };
-    block_on(async { Client::connect_data_dir(&folder).await?.stop().await })?;
-    wait_for_end(pid, &folder)
+    let Some(pid) = pid else { bail!(connect::not_running(&folder, &choice.flag(&folder))) };
+    if let Err(error) = block_on(async { Client::connect_data_dir(&folder).await?.stop().await }) {
+        // A signal means the same to it, and needs nobody who answers.
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .with_context(|| format!("{error:#}; process {} cannot be told", pid.as_raw_nonzero()))?;
+    }
+    wait_for_end(pid, &folder)?;
+    say!("The node in {} is stopped; start it again with '{}{} start'.", folder.display(), program(), choice.flag(&folder));
+    Ok(())
 }
 
 /// Waits until the process is gone.
 pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + STOP_WAIT;
-    while rustix::process::test_kill_process(pid).is_ok() {
+    while data_dir::lives(pid) {
         if Instant::now() > deadline {
             bail!(
                 "process {pid} has not ended in {} s; its log: {}",
@@ -203,12 +204,7 @@ fn refuse_existing(choice: &Choice, folder: &Path) -> anyhow::Result<()> {
     if data_dir::process_lives(folder) {
         bail!("a node runs in {} already; {hint}", folder.display());
     }
-    bail!(
-        "{} holds a node already; start it with '{}{} start', or remove the folder; {hint}",
-        folder.display(),
-        program(),
-        choice.flag(folder)
-    )
+    bail!("{} is not empty; if it holds a node, start that with '{}{} start'; {hint}", folder.display(), program(), choice.flag(folder))
 }
 
 /// Whether a start makes the data directory, and so takes it away again when it fails.
@@ -228,6 +224,7 @@ fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -
     data_dir::register(folder);
     let request = DaemonRequest { data_dir: folder.to_owned(), start };
     let outcome = if foreground { daemon::foreground(request) } else { daemon::spawn(&request) };
+    let outcome = outcome.map_err(|error| with_last_words(error, folder));
     if foreground || outcome.is_err() {
         data_dir::unregister(folder);
     }
@@ -238,33 +235,43 @@ fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -
     if foreground { Ok(None) } else { Ok(Some(block_on(Client::connect_data_dir(folder))?)) }
 }
 
+/// An error that points to the log, with the end of that log, as it may be cleared away.
+fn with_last_words(error: anyhow::Error, folder: &Path) -> anyhow::Error {
+    let path = folder.join("minicloud.log");
+    if !error.to_string().contains(&path.display().to_string()) {
+        return error;
+    }
+    let log = std::fs::read(&path).unwrap_or_default();
+    match String::from_utf8_lossy(&log).lines().rfind(|line| !line.trim().is_empty()) {
+        Some(line) => anyhow::anyhow!("{error:#}: {line}"),
+        None => error,
+    }
+}
+
 /// A node that could not be made leaves nothing behind that would stop the next attempt.
 fn clear(folder: &Path, existed: bool) {
-    let entries: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    for entry in entries {
-        let _ = if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
+    for entry in entries(folder) {
+        let _ = remove(&entry);
     }
     if !existed {
         let _ = std::fs::remove_dir(folder);
     }
 }
 
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
+}
+
 fn print_founded(choice: &Choice, folder: &Path, client: &Client) -> anyhow::Result<()> {
     let (info, worker): (Info, _) =
         block_on(async { Ok::<_, anyhow::Error>((client.info().await?, client.join_token(Role::Worker).await?)) })?;
-    let program = program();
     say!("Cluster {} is founded: this node ({}) is its first manager.\n", info.cluster_id, info.node_id);
-    say!("To add a worker, run there:\n\n    {program} join --token {} {}\n", worker.token, info.address);
-    if info.address.ip().is_loopback() {
-        let second = shell_word(&format!("{}-2", folder.display()));
-        say!(
-            "A second node on this machine:\n\n    {program} --data-dir {second} join --listen-addr 127.0.0.2:{} --token {} {}\n",
-            info.address.port(),
-            worker.token,
-            info.address
-        );
-    }
-    say!("To add a manager, see '{program}{} join-token manager'.", choice.flag(folder));
+    say!("{}\n", join_token::instructions(&worker, &program(), &format!("{}-2", folder.display())));
+    say!("To add a manager, see '{}{} join-token manager'.", program(), choice.flag(folder));
     Ok(())
 }
 

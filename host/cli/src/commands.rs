@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::service::Service;
 use crate::volume::Volume;
-use crate::{connect, daemon, demo, output};
+use crate::{connect, demo, output};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -44,7 +44,7 @@ pub fn tree() -> clap::Command {
             template.push_str(&listed(command.find_subcommand(name), name));
         }
     }
-    template.push_str("\n{all-args}{after-help}\n");
+    template.push_str("\nOptions:\n{options}\n\n{after-help}\n");
     command.help_template(template)
 }
 
@@ -70,7 +70,7 @@ fn listed(command: Option<&clap::Command>, name: &str) -> String {
 )]
 pub struct Cli {
     /// Folder of the node to talk to, or to create [env: MINICLOUD_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -115,8 +115,6 @@ enum Command {
     },
     /// Show versions
     Version(cluster::ShowVersion),
-    #[command(name = daemon::SUBCOMMAND, hide = true)]
-    Daemon,
 }
 
 impl Cli {
@@ -138,7 +136,6 @@ impl Cli {
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),
             Command::Version(version) => version.run(&choice),
-            Command::Daemon => daemon::background(),
         }
     }
 }

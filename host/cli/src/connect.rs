@@ -16,7 +16,8 @@ pub async fn client(choice: &Choice) -> anyhow::Result<Client> {
     }
 }
 
-fn not_running(folder: &Path, flag: &str) -> String {
+/// What to do where no node runs.
+pub fn not_running(folder: &Path, flag: &str) -> String {
     let (program, shown) = (program(), folder.display());
     if holds_node(folder) {
         return format!("the node in {shown} does not run; start it with '{program}{flag} start'");
@@ -26,7 +27,10 @@ fn not_running(folder: &Path, flag: &str) -> String {
     )
 }
 
-/// Whether a node was made in `folder`.
+/// Folder of the volumes in a data directory; it stays when the node leaves its cluster.
+pub const VOLUMES: &str = "volumes";
+
+/// Whether a node was made in `folder`: there is more than the volumes of one that left.
 pub fn holds_node(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != VOLUMES))
 }

@@ -120,7 +120,25 @@ fn running() -> anyhow::Result<Vec<PathBuf>> {
 
 /// Whether the process that the folder names is alive.
 pub fn process_lives(folder: &Path) -> bool {
-    process_id(folder).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    process_id(folder).is_some_and(lives)
+}
+
+/// Whether the process is alive and one of ours: the number of a node that was killed may be another program's by now.
+pub fn lives(pid: rustix::process::Pid) -> bool {
+    if rustix::process::test_kill_process(pid).is_err() {
+        return false;
+    }
+    let own = std::env::current_exe().ok();
+    match std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())) {
+        Ok(program) => names_program(&program) || own.is_some_and(|own| own.file_name() == program.file_name()),
+        // A process that ended and that nobody has waited for has no program any more.
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound || !Path::new("/proc/self/exe").exists(),
+    }
+}
+
+/// `minicloud`, and `minicloud (deleted)` once it was replaced.
+fn names_program(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"minicloud"))
 }
 
 /// The process that runs the node in `folder`, as its `minicloud.pid` says.
@@ -142,4 +160,44 @@ pub fn program() -> String {
     let first = on_path.map(|folder| folder.join("minicloud")).find(|program| program.is_file());
     let same = first.is_some_and(|program| program.canonicalize().ok() == own.canonicalize().ok());
     if same { "minicloud".to_owned() } else { shell_word(&own.display().to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_another_program_has_now_is_no_node() {
+        assert!(lives(rustix::process::getpid()));
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&other);
+        // Between its fork and its exec the child is still this program.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while lives(pid) && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(!lives(pid));
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+
+    #[test]
+    fn an_ended_process_is_not_alive_though_nobody_waited_for_it() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while lives(pid) && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(rustix::process::test_kill_process(pid).is_ok() && !lives(pid));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn words_survive_the_shell() {
+        assert_eq!(shell_word("/tmp/n1"), "/tmp/n1");
+        assert_eq!(shell_word("/my data"), "'/my data'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
 }

@@ -33,14 +33,17 @@ const FAILED: u8 = 1;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = match usage::parse(std::env::args_os().collect()) {
-        Ok(cli) => cli,
-        Err(answer) => return answer.print(),
+    let words: Vec<_> = std::env::args_os().collect();
+    // Not in the tree: it is for this program's own use.
+    let outcome = if words.get(1).is_some_and(|word| word == daemon::SUBCOMMAND) {
+        daemon::background()
+    } else {
+        match usage::parse(&words) {
+            Ok(cli) => cli.run(),
+            Err(answer) => return answer.print(),
+        }
     };
-    match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => end(&error),
-    }
+    outcome.map_or_else(|error| end(&error), |()| ExitCode::SUCCESS)
 }
 
 /// Says what went wrong in one line.

@@ -36,9 +36,9 @@ impl Answer {
 }
 
 /// Reads the command line.
-pub fn parse(words: Vec<OsString>) -> Result<Cli, Answer> {
-    let parsed = lenient(tree()).try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.map_err(|error| answer(error, &words))
+pub fn parse(words: &[OsString]) -> Result<Cli, Answer> {
+    let parsed = lenient(tree()).try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| answer(error, words))
 }
 
 /// The same tree, in which a flag takes `=true` and `=false` too, as Docker's users type them.
@@ -117,8 +117,8 @@ mod tests {
     use super::*;
 
     fn said(line: &str) -> String {
-        let words = std::iter::once("minicloud").chain(line.split_whitespace()).map(OsString::from).collect();
-        match parse(words) {
+        let words: Vec<OsString> = std::iter::once("minicloud").chain(line.split_whitespace()).map(OsString::from).collect();
+        match parse(&words) {
             Ok(_) => "understood".to_owned(),
             Err(Answer::Help(text)) => text,
             Err(Answer::Wrong(text)) => text,

@@ -60,7 +60,7 @@ pub fn instructions(token: &JoinToken, program: &str, second_folder: &str) -> St
              {program} --data-dir {folder} join --listen-addr 127.0.0.2:{port} --token {token} {address}"
         );
     }
-    format!("To add a {role}, run on that machine:\n\n    minicloud join --token {token} {address}")
+    format!("To add a {role}, run on that machine:\n\n    {program} join --token {token} {address}")
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     fn the_command_can_be_pasted() {
         let mut token = JoinToken { role: Role::Worker, token: "MCTKN-1-x".into(), address: "192.0.2.7:2377".parse().unwrap() };
         let elsewhere = instructions(&token, "/opt/minicloud", "/data-2");
-        assert!(elsewhere.ends_with("\n    minicloud join --token MCTKN-1-x 192.0.2.7:2377"), "{elsewhere}");
+        assert!(elsewhere.ends_with("\n    /opt/minicloud join --token MCTKN-1-x 192.0.2.7:2377"), "{elsewhere}");
         token.address = "127.0.0.1:2400".parse().unwrap();
         let here = instructions(&token, "/opt/minicloud", "/my data-2");
         assert!(
