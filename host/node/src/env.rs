@@ -92,7 +92,7 @@ impl Disk for FileDisk {
     }
 
     fn spawn_writer(&self, name: &str, writer: Writer) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(writer))?;
         Ok(())
     }

@@ -32,3 +32,4 @@ pub mod testing;
 mod memory_stream;
 pub mod images;
 pub mod logs;
+pub mod raft;

@@ -1,0 +1,119 @@
+//! Consensus: openraft over our transport, with the log and the state in redb.
+//!
+//! `log` keeps the log, `machine` applies it to the state, `store` writes the state down, `network` and `server` are the
+//! two ends of Raft's own messages. Who uses it is `cluster`; nobody else needs to know openraft.
+pub mod log;
+pub mod machine;
+mod network;
+mod runtime;
+mod server;
+mod store;
+mod wire;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use minicloud_core::command::{Outcome, Request};
+use minicloud_core::id::NodeId;
+use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, SnapshotMetaOf, SnapshotOf, StoredMembershipOf, VoteOf};
+use openraft::impls::leader_id_std;
+use openraft::{Config, SnapshotPolicy};
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+pub use network::Network;
+pub use runtime::{Runtime, seed_elections};
+pub use server::RaftService;
+
+openraft::declare_raft_types!(
+    pub TypeConfig:
+        D = Proposal,
+        R = Reply,
+        NodeId = NodeId,
+        Node = Member,
+        LeaderId = leader_id_std::LeaderId<u64, NodeId>,
+        AsyncRuntime = Runtime,
+);
+
+pub type Raft = openraft::Raft<TypeConfig, machine::Machine>;
+pub type Entry = EntryOf<TypeConfig>;
+pub type LogId = LogIdOf<TypeConfig>;
+pub type LeaderTerm = CommittedLeaderIdOf<TypeConfig>;
+pub type Vote = VoteOf<TypeConfig>;
+pub type StoredMembership = StoredMembershipOf<TypeConfig>;
+pub type SnapshotMeta = SnapshotMetaOf<TypeConfig>;
+pub type Snapshot = SnapshotOf<TypeConfig, machine::SnapshotState>;
+pub type Membership = openraft::Membership<NodeId, Member>;
+
+/// A request on its way through the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Proposal(pub Request);
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request at {}", self.0.at.0)
+    }
+}
+
+/// What applying an entry gave: nothing for Raft's own entries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply(pub Option<Outcome>);
+
+/// A manager in the log's membership.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    pub address: SocketAddr,
+}
+
+impl Default for Member {
+    /// Nowhere; openraft wants a value for members that it was told nothing of.
+    fn default() -> Member {
+        Member { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) }
+    }
+}
+
+/// Why the log or the state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{} is in use by another minicloud process: stop that one first", .0.display())]
+    InUse(PathBuf),
+    #[error(
+        "{} is damaged ({reason}): restore the data directory from a copy, or remove it and join this node again as a new one",
+        path.display()
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{} was written by another version of minicloud (format {found}, and this one reads {expected}): use that version", path.display())]
+    Version { path: PathBuf, found: u64, expected: u64 },
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl StoreError {
+    fn damaged(path: &Path, reason: impl fmt::Display) -> StoreError {
+        StoreError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// openraft's settings.
+pub fn config(cluster: &str) -> Result<Config, openraft::ConfigError> {
+    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Config {
+        cluster_name: cluster.to_owned(),
+        heartbeat_interval: millis(limits::RAFT_HEARTBEAT),
+        election_timeout_min: millis(limits::ELECTION_TIMEOUT_MIN),
+        election_timeout_max: millis(limits::ELECTION_TIMEOUT_MAX),
+        install_snapshot_timeout: millis(limits::SNAPSHOT_TIMEOUT),
+        max_payload_entries: limits::APPEND_ENTRIES_MAX,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(limits::SNAPSHOT_ENTRIES),
+        max_in_snapshot_log_to_keep: limits::LOG_ENTRIES_KEPT,
+        enable_pre_vote: Some(true),
+        ..Config::default()
+    }
+    .validate()
+}

@@ -1,0 +1,208 @@
+//! The state machine: applies committed entries to the state in memory, and has it written down now and then.
+//!
+//! A snapshot is a clone of the state, which costs nothing; `network` sends it row by row. Only entries reach the
+//! state here, so `Cluster` and everything behind it only ever read it.
+mod checkpoints;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::{Stream, TryStreamExt};
+use minicloud_core::id::Index;
+use minicloud_core::state::ClusterState;
+use openraft::entry::RaftEntry;
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::store::{Dirty, Position, StateStore};
+use super::{Proposal, Reply, Snapshot, SnapshotMeta, StoreError, StoredMembership, TypeConfig};
+use crate::env::Env;
+use crate::raft::LogId;
+
+pub use super::store::FILE;
+
+/// Requests for a checkpoint that wait; there are never more than openraft's few callers.
+const CHECKPOINT_QUEUE_MAX: usize = 16;
+
+/// Handle on the applied state. Cheap to clone.
+#[derive(Clone)]
+pub struct Machine {
+    shared: Arc<Shared>,
+}
+
+/// A state as a snapshot carries it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotState(pub ClusterState);
+
+struct Shared {
+    applied: Mutex<Applied>,
+    index: watch::Sender<Index>,
+    checkpoints: mpsc::Sender<oneshot::Sender<io::Result<()>>>,
+}
+
+/// What has been applied, and which of it is not on disk.
+struct Applied {
+    state: ClusterState,
+    position: Position,
+    dirty: Dirty,
+    snapshot: Option<(SnapshotMeta, SnapshotState)>,
+}
+
+impl Machine {
+    /// Opens or creates the state in `directory`.
+    pub fn open(env: &Env, directory: &Path) -> Result<Machine, StoreError> {
+        let (store, state, position) = StateStore::open(env, directory)?;
+        let (index, _) = watch::channel(state.index);
+        let (checkpoints, requests) = mpsc::channel(CHECKPOINT_QUEUE_MAX);
+        let meta = SnapshotMeta { last_log_id: position.applied, last_membership: position.membership.clone() };
+        let snapshot = position.applied.map(|_| (meta, SnapshotState(state.clone())));
+        let applied = Mutex::new(Applied { state, position, dirty: Dirty::Rows(BTreeSet::new()), snapshot });
+        let shared = Arc::new(Shared { applied, index, checkpoints });
+        let written = shared.applied().position.clone();
+        let writer = checkpoints::run(env.disk.clone(), store, Arc::downgrade(&shared), requests, written);
+        let spawned = env.disk.spawn_writer("state", Box::pin(writer));
+        spawned.map_err(|source| StoreError::Io { path: directory.join(FILE), source })?;
+        Ok(Machine { shared })
+    }
+
+    /// The state as last applied.
+    pub fn state(&self) -> ClusterState {
+        self.shared.applied().state.clone()
+    }
+
+    /// The index of [`Machine::state`], as it grows.
+    pub fn index(&self) -> watch::Receiver<Index> {
+        self.shared.index.subscribe()
+    }
+
+    /// Returns once everything applied so far is on disk.
+    pub async fn checkpoint(&self) -> io::Result<()> {
+        let gone = || io::Error::other("the state's writer has stopped");
+        let (done, result) = oneshot::channel();
+        self.shared.checkpoints.send(done).await.map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+impl Shared {
+    fn applied(&self) -> MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, applied: Applied) {
+        let index = applied.state.index;
+        *self.applied() = applied;
+        self.index.send_replace(index);
+    }
+}
+
+/// Entries applied to a copy of the state, until they are published together.
+struct Batch {
+    state: ClusterState,
+    position: Position,
+    touched: BTreeSet<minicloud_core::state::RowKey>,
+}
+
+impl Batch {
+    fn apply(&mut self, log_id: LogId, payload: EntryPayload<Proposal, minicloud_core::id::NodeId, super::Member>) -> Reply {
+        if self.position.applied.is_some_and(|applied| log_id.index() <= applied.index()) {
+            return Reply(None);
+        }
+        let index = Index(log_id.index());
+        self.position.applied = Some(log_id);
+        let reply = match payload {
+            EntryPayload::Blank => None,
+            EntryPayload::Membership(membership) => {
+                self.position.membership = StoredMembership::new(Some(log_id), membership);
+                None
+            }
+            EntryPayload::Normal(Proposal(request)) => {
+                let (outcome, touched) = self.state.apply(index, &request);
+                self.touched.extend(touched);
+                Some(outcome)
+            }
+        };
+        self.state.set_index(index);
+        Reply(reply)
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = SnapshotState;
+    type SnapshotBuilder = Machine;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let applied = self.shared.applied();
+        Ok((applied.position.applied, applied.position.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut batch = {
+            let applied = self.shared.applied();
+            Batch { state: applied.state.clone(), position: applied.position.clone(), touched: BTreeSet::new() }
+        };
+        let mut replies = Vec::new();
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let log_id = entry.log_id();
+            let reply = batch.apply(log_id, entry.payload);
+            replies.extend(responder.map(|responder| (responder, reply)));
+        }
+        self.shared.absorb(batch);
+        for (responder, reply) in replies {
+            responder.send(reply);
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Machine {
+        self.clone()
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotState) -> io::Result<()> {
+        let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
+        let snapshot_row = Some((meta.clone(), snapshot.clone()));
+        self.shared.publish(Applied { state: snapshot.0, position, dirty: Dirty::Everything, snapshot: snapshot_row });
+        // The log up to here may be dropped once this returns.
+        self.checkpoint().await
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        Ok(self.shared.applied().snapshot.clone().map(|(meta, snapshot)| Snapshot { meta, snapshot }))
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Machine {
+    type SnapshotData = SnapshotState;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let (meta, snapshot) = {
+            let applied = self.shared.applied();
+            let position = applied.position.clone();
+            let meta = SnapshotMeta { last_log_id: position.applied, last_membership: position.membership };
+            (meta, SnapshotState(applied.state.clone()))
+        };
+        // Reporting the snapshot allows the log up to here to be dropped, so the state must be on disk first.
+        self.checkpoint().await?;
+        self.shared.applied().snapshot = Some((meta.clone(), snapshot.clone()));
+        Ok(Snapshot { meta, snapshot })
+    }
+}
+
+impl Shared {
+    fn absorb(&self, batch: Batch) {
+        let index = batch.state.index;
+        {
+            let mut applied = self.applied();
+            applied.state = batch.state;
+            applied.position = batch.position;
+            applied.dirty.extend(batch.touched);
+        }
+        self.index.send_replace(index);
+    }
+}
