@@ -266,7 +266,7 @@ fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr, capacity_by
     let capacity_bytes = capacity_bytes.min(task.registry.pipe_capacity_bytes());
     let (near, mut far) = Connection::pair_with_capacity(source, destination, capacity_bytes);
     far.join(&task.registry).map_err(|_| NetError::Refused)?;
-    backlog.offer(far).map_err(|_| NetError::WouldBlock)?;
+    backlog.offer(far)?;
     Ok(near)
 }
 

@@ -37,7 +37,7 @@ impl Listener {
     /// Ready once [`Self::poll_accept`] would not wait.
     pub fn poll_acceptable(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = lock(&self.backlog.waiting);
-        if !waiting.connections.is_empty() || waiting.closed {
+        if !waiting.connections.is_empty() || waiting.refusing {
             return Poll::Ready(());
         }
         let evicted = waiting.wakers.register(cx.waker());
@@ -46,7 +46,8 @@ impl Listener {
         Poll::Pending
     }
 
-    /// The connection that waited longest; [`NetError::Aborted`] once the task is detached.
+    /// The connection that waited longest; [`NetError::Aborted`] once the task is detached, and after
+    /// [`Self::refuse`] once none is left.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Connection, NetError>> {
         loop {
             if let Some(result) = self.try_accept().transpose() {
@@ -59,11 +60,11 @@ impl Listener {
     /// As [`Self::poll_accept`], but `None` instead of waiting.
     pub fn try_accept(&self) -> Result<Option<Connection>, NetError> {
         let mut waiting = lock(&self.backlog.waiting);
-        if waiting.closed {
-            return Err(NetError::Aborted);
-        }
         let was_full = waiting.connections.len() >= waiting.capacity;
         let connection = waiting.connections.pop_front();
+        if connection.is_none() && waiting.refusing {
+            return Err(NetError::Aborted);
+        }
         drop(waiting);
         if was_full {
             self.backlog.changed.notify_waiters();
@@ -74,6 +75,12 @@ impl Listener {
     /// Waits for a connection.
     pub async fn accept(&self) -> Result<Connection, NetError> {
         poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// Takes no further connections: they go elsewhere or are refused. Those that wait can still be accepted, so that
+    /// a server which stops resets nobody.
+    pub fn refuse(&self) {
+        self.backlog.refuse();
     }
 
     /// Changes how many connections may wait; those that wait already stay.
@@ -98,7 +105,7 @@ pub(crate) struct Backlog {
 struct Waiting {
     connections: VecDeque<Connection>,
     capacity: usize,
-    closed: bool,
+    refusing: bool,
     wakers: WakerSet,
 }
 
@@ -110,15 +117,18 @@ impl std::fmt::Debug for Waiting {
 
 impl Backlog {
     fn new(capacity: usize, changed: Arc<Notify>) -> Self {
-        let waiting = Waiting { connections: VecDeque::new(), capacity: clamped(capacity), closed: false, wakers: WakerSet::default() };
+        let waiting = Waiting { connections: VecDeque::new(), capacity: clamped(capacity), refusing: false, wakers: WakerSet::default() };
         Backlog { waiting: Mutex::new(waiting), changed }
     }
 
-    /// Queues one end of a new connection; refuses, and gives it back, when full or closed.
-    pub(crate) fn offer(&self, connection: Connection) -> Result<(), Connection> {
+    /// Queues one end of a new connection; [`NetError::WouldBlock`] when full.
+    pub(crate) fn offer(&self, connection: Connection) -> Result<(), NetError> {
         let mut waiting = lock(&self.waiting);
-        if waiting.closed || waiting.connections.len() >= waiting.capacity {
-            return Err(connection);
+        if waiting.refusing {
+            return Err(NetError::Refused);
+        }
+        if waiting.connections.len() >= waiting.capacity {
+            return Err(NetError::WouldBlock);
         }
         waiting.connections.push_back(connection);
         let wakers = waiting.wakers.take();
@@ -127,15 +137,19 @@ impl Backlog {
         Ok(())
     }
 
-    pub(crate) fn close(&self) {
+    fn refuse(&self) {
         let mut waiting = lock(&self.waiting);
-        waiting.closed = true;
-        let connections = std::mem::take(&mut waiting.connections);
+        waiting.refusing = true;
         let wakers = waiting.wakers.take();
         drop(waiting);
-        connections.into_iter().for_each(Connection::reset);
         wake_all(wakers);
         self.changed.notify_waiters();
+    }
+
+    pub(crate) fn close(&self) {
+        self.refuse();
+        let connections = std::mem::take(&mut lock(&self.waiting).connections);
+        connections.into_iter().for_each(Connection::reset);
     }
 }
 

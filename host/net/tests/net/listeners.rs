@@ -152,3 +152,19 @@ async fn everyone_who_waits_on_one_listener_is_served() {
     }
     assert_eq!(poll_now(|cx| listener.poll_acceptable(cx)), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_stops_refuses_new_connections_and_resets_none() {
+    let (_switch, client, server) = two_tasks();
+    let listener = server.listen(any(80), 8).unwrap();
+    let mut near = client.connect(None, at(BLUE, 2, 80)).await.unwrap();
+    listener.refuse();
+    let started = Instant::now();
+    assert_eq!(client.connect(None, at(BLUE, 2, 80)).await.unwrap_err(), NetError::Refused);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    let mut far = listener.accept().await.unwrap();
+    assert_eq!(listener.accept().await.unwrap_err(), NetError::Aborted, "none is left");
+    drop(listener);
+    far.write_all(b"!").await.unwrap();
+    assert_eq!(near.read_u8().await.unwrap(), b'!');
+}
