@@ -128,3 +128,36 @@ pub struct TaskUsage {
     pub received_bytes: u64,
     pub sent_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: TaskState, at: u64, message: &str) -> TaskStatus {
+        TaskStatus { state, at: Timestamp(at), message: message.to_owned(), ..TaskStatus::default() }
+    }
+
+    #[test]
+    fn the_larger_state_wins_and_of_equals_the_later_word() {
+        let mut seen = status(TaskState::Running, 10, "");
+        assert!(!seen.merge(&status(TaskState::Starting, 99, "late")));
+        assert!(!seen.merge(&status(TaskState::Running, 9, "older")));
+        assert!(!seen.merge(&seen.clone()));
+        assert!(seen.merge(&status(TaskState::Running, 11, "port 80 is taken")));
+        assert!(seen.merge(&status(TaskState::Failed, 5, "trap")));
+        assert!(!seen.merge(&status(TaskState::Complete, 99, "")));
+        assert_eq!(seen, status(TaskState::Failed, 5, "trap"));
+    }
+
+    #[test]
+    fn merging_in_any_order_ends_the_same() {
+        let reports = [status(TaskState::Accepted, 1, ""), status(TaskState::Running, 2, ""), status(TaskState::Complete, 3, "")];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut seen = TaskStatus::default();
+            for at in order {
+                seen.merge(&reports[at]);
+            }
+            assert_eq!(seen, reports[2]);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::state::{Availability, Node, Service, Slot};
 use crate::task::TaskState;
 
 use super::draft::Draft;
-use super::slots::{SlotTasks, slots};
+use super::slots::{SlotTasks, slots, stops_first};
 
 pub(super) fn run(draft: &mut Draft) {
     let services: Vec<_> = draft.state.services.values().cloned().collect();
@@ -26,7 +26,7 @@ pub(super) fn run(draft: &mut Draft) {
 
 fn replicated(draft: &mut Draft, service: &Service, slots: &[SlotTasks], replicas: usize) {
     let (open, others): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| matches!(slot.slot, Slot::Replica(_)));
-    close(draft, others);
+    hand_over(draft, service, &open, replicas, others);
     if open.len() > replicas {
         let surplus = open.len() - replicas;
         close(draft, first_to_go(open).into_iter().take(surplus));
@@ -64,17 +64,27 @@ fn is_running(slot: &SlotTasks) -> bool {
 /// when it returns the task may still be running.
 fn global(draft: &mut Draft, service: &Service, slots: &[SlotTasks]) {
     let keeps = |node: &Node| node.availability != Availability::Drain && node.satisfies(&service.spec.task.constraints);
+    let (replicas, own): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| matches!(slot.slot, Slot::Replica(_)));
     let node_of = |slot: &SlotTasks| match slot.slot {
         Slot::Node(node) => draft.state.nodes.get(&node),
         Slot::Replica(_) => None,
     };
-    let (open, others): (Vec<_>, Vec<_>) = slots.iter().partition(|slot| node_of(slot).is_some_and(|node| keeps(node)));
+    let eligible = |slot: &SlotTasks| node_of(slot).is_some_and(|node| keeps(node));
+    let (open, ineligible): (Vec<_>, Vec<_>) = own.into_iter().partition(|slot| eligible(slot));
     let taken: BTreeSet<Slot> = open.iter().map(|slot| slot.slot).collect();
     let takes = |node: &Node| keeps(node) && node.is_ready() && node.availability == Availability::Active;
-    let eligible = draft.state.nodes.values().filter(|node| takes(node)).map(|node| Slot::Node(node.id));
-    let missing: Vec<Slot> = eligible.filter(|slot| !taken.contains(slot)).collect();
-    close(draft, others);
+    let taking = draft.state.nodes.values().filter(|node| takes(node)).map(|node| Slot::Node(node.id));
+    let missing: Vec<Slot> = taking.filter(|slot| !taken.contains(slot)).collect();
+    close(draft, ineligible);
+    hand_over(draft, service, &open, open.len() + missing.len(), replicas);
     let _full = missing.into_iter().try_for_each(|slot| draft.create(service, slot).then_some(()));
+}
+
+/// After a change of mode, slots of the other kind go once those of this kind run.
+fn hand_over(draft: &mut Draft, service: &Service, open: &[&SlotTasks], wanted: usize, others: Vec<&SlotTasks>) {
+    if stops_first(service) || (open.len() >= wanted && open.iter().all(|slot| is_running(slot) || slot.live().is_empty())) {
+        close(draft, others);
+    }
 }
 
 /// The slots' tasks, with their history, are to stop and be forgotten.

@@ -30,7 +30,7 @@ fn mend(draft: &mut Draft, service: &Service, slot: &SlotTasks) {
     if standing.is_empty() {
         refill(draft, service, slot);
     } else {
-        for task in slot.tasks.iter().filter(|task| task.ended_by_itself()) {
+        for task in slot.tasks.iter().filter(|task| task.ended_unasked && task.desired < TaskState::Shutdown) {
             draft.set_desired(task.id, TaskState::Shutdown);
         }
     }
@@ -52,7 +52,7 @@ fn give_up(draft: &mut Draft, task: &Task) {
 /// Puts a new task into a slot in which none stands, unless the last one is to be the last, or is still stopping.
 fn refill(draft: &mut Draft, service: &Service, slot: &SlotTasks) {
     let last = slot.newest();
-    if last.ended_by_itself() {
+    if last.ended_unasked {
         return restart(draft, service, slot.slot, last);
     }
     let stopping = !last.is_live() && last.occupies_node() && !is_lost(&draft.state, last);
@@ -61,11 +61,12 @@ fn refill(draft: &mut Draft, service: &Service, slot: &SlotTasks) {
     }
 }
 
+/// Follows up a task that ended by itself, when its service wants that. The old one is told to stop in any case: it
+/// is over, and `service ps` shows it so.
 fn restart(draft: &mut Draft, service: &Service, slot: Slot, last: &Arc<Task>) {
-    let backoff = if is_outdated(service, last) { Some(Backoff::default()) } else { backoff(last, &service.spec.task.restart, draft.now) };
-    if let Some(backoff) = backoff
-        && draft.create_after(service, slot, backoff)
-    {
+    let again = if is_outdated(service, last) { Some(Backoff::default()) } else { backoff(last, &service.spec.task.restart, draft.now) };
+    let created = again.is_none_or(|backoff| draft.create_after(service, slot, backoff));
+    if created && last.desired < TaskState::Shutdown {
         draft.set_desired(last.id, TaskState::Shutdown);
     }
 }

@@ -194,16 +194,15 @@ fn complete(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]
     if update.state != UpdateState::Updating {
         return;
     }
-    let monitor = Duration::from_millis(service.spec.update.monitor_ms);
-    let mut unfinished = false;
+    let mut last = update.started_at;
     for (_, stage) in stages {
-        unfinished |= match stage {
-            Stage::Settled(running_at) => within(draft, *running_at, monitor),
-            Stage::Moving | Stage::Outdated(_) => true,
-            Stage::Idle => false,
-        };
+        match stage {
+            Stage::Settled(running_at) => last = last.max(*running_at),
+            Stage::Moving | Stage::Outdated(_) => return,
+            Stage::Idle => {}
+        }
     }
-    if !unfinished {
+    if stages.is_empty() || !within(draft, last, Duration::from_millis(service.spec.update.monitor_ms)) {
         let completed_at = Some(draft.now);
         let update = UpdateProgress { state: UpdateState::Completed, completed_at, message: "update completed".to_owned(), ..update };
         draft.push(Change::SetUpdate { service: service.id, version: service.version, update });

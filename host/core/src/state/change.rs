@@ -94,6 +94,7 @@ impl Writer<'_> {
             restarts_since: new.restarts_since,
             running_at: None,
             ended_at: None,
+            ended_unasked: false,
             created_at: self.at,
             created: self.index,
             desired_at: self.index,

@@ -66,6 +66,9 @@ pub struct Task {
     /// When it was seen to have ended, by the clock of the manager that recorded it.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
+    /// It ended though nobody had told it to.
+    #[serde(default)]
+    pub ended_unasked: bool,
     pub created_at: Timestamp,
     /// Index at which it was created: orders the tasks of a slot.
     #[serde(default)]
@@ -90,11 +93,6 @@ impl Task {
     /// Holds its node's resources, ports and volumes: assigned, and not known to have ended.
     pub fn occupies_node(&self) -> bool {
         self.node.is_some() && !self.status.state.is_final()
-    }
-
-    /// Ended by itself: nobody had told it to.
-    pub fn ended_by_itself(&self) -> bool {
-        self.desired <= TaskState::Running && self.status.state.is_final()
     }
 
     pub fn has_failed(&self) -> bool {
@@ -139,6 +137,7 @@ impl Writer<'_> {
             }
             if merged.state.is_final() && task.ended_at.is_none() {
                 task.ended_at = Some(at);
+                task.ended_unasked = task.desired <= TaskState::Running;
             }
             task.status = merged;
         });

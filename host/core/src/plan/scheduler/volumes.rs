@@ -4,7 +4,6 @@ use crate::id::NodeId;
 use crate::state::{Availability, ClusterState, NodeStatus, Task};
 
 use super::super::draft::Draft;
-use super::super::slots::is_lost;
 
 /// The node that holds the task's volumes, `None` while none is bound; an error says what the task waits for.
 pub(super) fn holder(state: &ClusterState, task: &Task) -> Result<Option<NodeId>, String> {
@@ -25,7 +24,7 @@ pub(super) fn holder(state: &ClusterState, task: &Task) -> Result<Option<NodeId>
     if let Some(state) = absence(state, node) {
         return Err(format!("volume '{volume}' is held by node {state}"));
     }
-    before_it(state, task, volume).map_or(Ok(Some(node)), Err)
+    before_it(state, task, node).map_or(Ok(Some(node)), Err)
 }
 
 /// `n2 (host2), which is down`; `None` when the node takes tasks.
@@ -41,11 +40,15 @@ fn absence(state: &ClusterState, node: NodeId) -> Option<String> {
     Some(format!("{node} ({}), which {word}", row.hostname))
 }
 
-/// A task of the same slot that still has the volume must have ended.
-fn before_it(state: &ClusterState, task: &Task, volume: &str) -> Option<String> {
-    let mut others = state.tasks_of_slot(task.service, task.slot).filter(|other| other.id != task.id && other.occupies_node());
-    let other = others.find(|other| !is_lost(state, other))?;
-    Some(format!("volume '{volume}' is still in use by task {}, which is to stop first", other.id))
+/// Whoever is on the way out with the volume must have ended: an older task of the slot, or one that is told to stop.
+fn before_it(state: &ClusterState, task: &Task, node: NodeId) -> Option<String> {
+    let own = |volume: &str| task.template.mounts.iter().any(|mount| mount.volume == volume);
+    let leaves = |other: &Task| !other.is_live() || (other.service == task.service && other.slot == task.slot);
+    let mut others = state.tasks_of_node(node).filter(|other| other.id != task.id && other.occupies_node() && leaves(other));
+    others.find_map(|other| {
+        let volume = &other.template.mounts.iter().find(|mount| own(&mount.volume))?.volume;
+        Some(format!("volume '{volume}' is still in use by task {} ({}), which is to stop first", state.task_name(other), other.id))
+    })
 }
 
 /// Binds what is still free to the node. False when the plan is full.
