@@ -59,6 +59,37 @@ pub fn parse(text: &str, default_port: u16) -> anyhow::Result<SocketAddr> {
     Ok(SocketAddr::new(interface_address(name)?, port))
 }
 
+/// Where a manager is: an address or a host's name, with or without a port.
+pub fn remote(text: &str) -> anyhow::Result<SocketAddr> {
+    use std::net::ToSocketAddrs;
+    let literal =
+        text.parse().or_else(|_| text.trim_start_matches('[').trim_end_matches(']').parse().map(|ip| SocketAddr::new(ip, NODE_PORT)));
+    let address = match literal {
+        Ok(address) => address,
+        Err(_) => {
+            let named = if text.contains(':') { text.to_owned() } else { format!("{text}:{NODE_PORT}") };
+            let mut found = named
+                .to_socket_addrs()
+                .with_context(|| format!("'{text}' is no address of a manager; write for example 192.0.2.7:{NODE_PORT}"))?;
+            found.next().with_context(|| format!("'{text}' has no address"))?
+        }
+    };
+    if address.ip().is_unspecified() || address.port() == 0 {
+        bail!("'{text}' names no single address; write for example 192.0.2.7:{NODE_PORT}");
+    }
+    Ok(address)
+}
+
+/// An address of this machine with a port, for clap.
+pub fn local<const DEFAULT_PORT: u16>(text: &str) -> Result<SocketAddr, String> {
+    parse(text, DEFAULT_PORT).map_err(|error| format!("{error:#}"))
+}
+
+/// An address of this machine, for clap.
+pub fn local_ip(text: &str) -> Result<IpAddr, String> {
+    local::<0>(text).map(|address| address.ip())
+}
+
 fn interface_address(name: &str) -> anyhow::Result<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().context("this machine's addresses cannot be listed")?;
     let mut addresses: Vec<IpAddr> = interfaces.iter().filter(|interface| interface.name == name).map(if_addrs::Interface::ip).collect();
@@ -98,6 +129,18 @@ mod tests {
         assert_eq!(read("[::1]:7777"), "[::1]:7777");
         assert_eq!(read(":2400"), "0.0.0.0:2400");
         assert_eq!(read("lo:7777"), "127.0.0.1:7777");
+    }
+
+    #[test]
+    fn managers_have_addresses_or_names() {
+        let read = |text| remote(text).unwrap().to_string();
+        assert_eq!(read("192.0.2.7"), "192.0.2.7:2377");
+        assert_eq!(read("192.0.2.7:7777"), "192.0.2.7:7777");
+        assert_eq!(read("::1"), "[::1]:2377");
+        assert_eq!(remote("localhost:7777").unwrap().port(), 7777);
+        for text in ["0.0.0.0", "192.0.2.7:0", "", "host.invalid", "192.0.2.7:port"] {
+            assert!(format!("{:#}", remote(text).unwrap_err()).contains("192.0.2.7:2377"), "{text}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::daemon::{self, DaemonRequest};
 use crate::data_dir::{Choice, process_id, program, shell_word};
 use crate::node;
 use crate::output::say;
-use crate::{address, data_dir};
+use crate::{address, data_dir, parse};
 
 pub use info::ShowInfo;
 pub use join_token::JoinTokenArgs;
@@ -42,10 +42,10 @@ pub struct AddressArgs {
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:2377")]
     listen_addr: String,
     /// Address on which published ports are bound [default: the IP of --listen-addr]
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = address::local_ip)]
     ingress_addr: Option<IpAddr>,
-    /// Address of the DNS server that answers service names; off by default
-    #[arg(long, value_name = "ADDR")]
+    /// Address of the DNS server that answers service names, for example 127.0.0.1:5353; off by default
+    #[arg(long, value_name = "ADDR", value_parser = address::local::<53>)]
     dns_addr: Option<SocketAddr>,
 }
 
@@ -65,7 +65,7 @@ pub struct Init {
     #[arg(long, value_name = "STATE", value_parser = node::availability(), default_value = "active")]
     availability: Availability,
     /// Address range that networks get their subnets from
-    #[arg(long, value_name = "CIDR", default_value = "10.0.0.0/8")]
+    #[arg(long, value_name = "CIDR", value_parser = parse::subnet, default_value = "10.0.0.0/8")]
     default_addr_pool: ipnet::Ipv4Net,
     /// Hostname of the node in the cluster [default: this machine's]
     #[arg(long)]
@@ -109,7 +109,7 @@ pub struct Join {
     /// Stay in the foreground and log to the terminal
     #[arg(long)]
     foreground: bool,
-    /// Address of a manager
+    /// Address of a manager: IP or host name, with or without a port
     #[arg(value_name = "ADDR")]
     manager: String,
 }
@@ -121,7 +121,7 @@ impl Join {
         let start = NodeStart::Join {
             addresses: self.addresses.resolve()?,
             availability: self.availability,
-            manager: address::parse(&self.manager, address::NODE_PORT)?,
+            manager: address::remote(&self.manager)?,
             token: self.token,
             hostname: self.hostname,
         };

@@ -37,6 +37,9 @@ impl ImageArgument {
             ImageArgument::Name(name) if name.trim().is_empty() => {
                 bail!("the image has no name; give a bundled name such as redis, or a path")
             }
+            ImageArgument::Name(name) if Path::new(&name).is_file() && !is_known(&name, client).await => {
+                bail!("there is no image '{name}'; if you mean the file, write ./{name}")
+            }
             ImageArgument::Name(name) => Ok(ResolvedImage { image: name, name: None }),
             ImageArgument::File(path) => {
                 let component = read(&path)?;
@@ -45,6 +48,11 @@ impl ImageArgument {
             }
         }
     }
+}
+
+/// Whether the node has an image of that name. In doubt it has: it says itself what it has not.
+async fn is_known(name: &str, client: &Client) -> bool {
+    client.images().await.map_or(true, |images| images.iter().any(|image| image.name == name))
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -6,6 +6,7 @@ mod commands;
 mod connect;
 mod daemon;
 mod data_dir;
+#[expect(clippy::print_stdout, reason = "the demo draws on a terminal")]
 mod demo;
 mod each;
 mod executor;

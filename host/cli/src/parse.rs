@@ -10,6 +10,8 @@ mod since;
 
 use std::str::FromStr;
 
+use ipnet::Ipv4Net;
+
 pub use amount::{cpu, ratio, size};
 pub use duration::duration_ms;
 pub use key_value::{EnvArg, KeyValue, env, env_file, key_value, resolve_env, scale};
@@ -37,6 +39,11 @@ pub fn port_number(text: &str) -> Result<u16, String> {
     text.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("'{text}' is no port; write for example 8080"))
 }
 
+/// A range of addresses.
+pub fn subnet(text: &str) -> Result<Ipv4Net, String> {
+    text.parse().map_err(|_| format!("'{text}' is no range of addresses; write for example 10.9.0.0/16"))
+}
+
 /// `text` cut into words as a shell would: quotes keep blanks together.
 pub fn words(text: &str) -> Result<Vec<String>, String> {
     shlex::split(text).ok_or_else(|| format!("'{text}' has a quote that is not closed; write for example \"--port 6380\""))
@@ -61,6 +68,12 @@ mod tests {
         }
         assert_eq!(port_number("8080"), Ok(8080));
         assert!(port_number("0").is_err() && port_number("65536").is_err());
+    }
+
+    #[test]
+    fn a_subnet_is_shown_where_there_is_none() {
+        assert!(subnet("10.9.0.0/16").is_ok());
+        assert_eq!(subnet("ten"), Err("'ten' is no range of addresses; write for example 10.9.0.0/16".to_owned()));
     }
 
     #[test]

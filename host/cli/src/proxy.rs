@@ -14,6 +14,7 @@ use minicloud_node::client::{Client, ClientError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::address;
 use crate::output::say;
 use socks::Reply;
 
@@ -30,7 +31,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
   curl --socks5-hostname 127.0.0.1:1080 http://rng/32")]
 pub struct Proxy {
     /// Address to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1080")]
+    #[arg(long, value_name = "ADDR", value_parser = address::local::<1080>, default_value = "127.0.0.1:1080")]
     listen: SocketAddr,
     /// Network to reach
     #[arg(long)]

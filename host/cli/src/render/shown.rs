@@ -22,9 +22,9 @@ pub fn duration(duration: Duration) -> String {
     match seconds {
         0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..60 => format!("{seconds} seconds"),
+        2..60 => format!("{seconds} seconds"),
         60..120 => "About a minute".to_owned(),
-        ..3600 => format!("{minutes} minutes"),
+        120..3600 => format!("{minutes} minutes"),
         3600..7200 => "About an hour".to_owned(),
         _ if hours < 48 => format!("{hours} hours"),
         _ if hours < 24 * 14 => format!("{} days", hours / 24),

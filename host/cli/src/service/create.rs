@@ -82,6 +82,7 @@ impl Create {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         let waiting = self.waiting;
         let mut service = self.request()?;
+        warn(&misplaced(&service.image, &service.args));
         let image = ImageArgument::new(&service.image).resolve(client).await?;
         (service.image, service.image_name) = (image.image, image.name);
         let created = client.create_service(&service).await?;
@@ -136,6 +137,18 @@ impl Create {
             update: self.update.change(),
         })
     }
+}
+
+/// Flags of ours behind the image: the tasks get them, which is not always what was meant.
+fn misplaced(image: &str, args: &[String]) -> Vec<String> {
+    let own = Create::augment_args(clap::Command::new("create"));
+    let is_own = |name: &str| own.get_arguments().any(|arg| arg.get_long() == Some(name));
+    let flags = args.iter().filter_map(|arg| arg.strip_prefix("--")?.split('=').next()).filter(|name| is_own(name));
+    flags
+        .map(|name| {
+            format!("--{name} stands behind the image and goes to the tasks; if it is meant for the service, put it before '{image}'")
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -202,6 +215,13 @@ mod tests {
     fn a_global_service_has_no_replicas() {
         assert_eq!(read("--mode global rng").unwrap().mode, Mode::Global);
         assert!(read("--mode global --replicas 2 rng").unwrap_err().to_string().contains("means nothing for a global service"));
+    }
+
+    #[test]
+    fn a_flag_behind_the_image_is_pointed_out() {
+        let args = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(misplaced("redis", &args("--appendfsync always --port=1")), Vec::<String>::new());
+        assert!(misplaced("rng", &args("--replicas=3 -d"))[0].starts_with("--replicas stands behind the image"));
     }
 
     #[test]

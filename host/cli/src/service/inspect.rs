@@ -1,7 +1,8 @@
 //! `service inspect`
 use clap::Args;
-use minicloud_core::spec::{EndpointMode, FailureAction, RestartCondition, ServiceMode, UpdateOrder};
-use minicloud_node::api::types::ServiceDetail;
+use minicloud_core::spec::{EndpointMode, FailureAction, Mount, RestartCondition, ServiceMode, UpdateOrder};
+use minicloud_core::state::{UpdateProgress, UpdateState};
+use minicloud_node::api::types::{PortProblem, ServiceDetail, ServiceVip};
 use minicloud_node::client::Client;
 
 use crate::inspect::{Inspecting, labels};
@@ -27,17 +28,13 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
     let spec = &service.spec;
     let task = &spec.task;
     let mode = match spec.mode {
-        ServiceMode::Replicated { replicas } => format!("replicated, {replicas} tasks"),
+        ServiceMode::Replicated { .. } => "replicated".to_owned(),
         ServiceMode::Global => "global".to_owned(),
     };
-    let vip = |vip: &minicloud_node::api::types::ServiceVip| {
-        format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()))
-    };
-    let mount = |mount: &minicloud_core::spec::Mount| {
-        format!("{} at {}{}", mount.volume, mount.target, if mount.read_only { " (read-only)" } else { "" })
-    };
+    let vip = |vip: &ServiceVip| format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()));
+    let mount = |mount: &Mount| format!("{} at {}{}", mount.volume, mount.target, if mount.read_only { " (read-only)" } else { "" });
     let env: Vec<String> = task.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let problem = |problem: &minicloud_node::api::types::PortProblem| format!("{} on {}: {}", problem.listen, problem.node, problem.error);
+    let problem = |problem: &PortProblem| format!("{} on {}: {}", problem.listen, problem.node, problem.error);
     let limits = &task.resources;
     facts(&[
         ("ID", service.summary.id.to_string()),
@@ -47,7 +44,7 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
         ("Running", format!("{} of {} tasks", service.summary.replicas_running, service.summary.replicas_desired)),
         ("Created", ago(service.created_at_ms, now_ms)),
         ("Updated", ago(service.updated_at_ms, now_ms)),
-        ("Update", service.update.as_ref().map_or_else(String::new, |update| update_text(&format!("{:?}", update.state), &update.message))),
+        ("Update", service.update.as_ref().map_or_else(String::new, update_text)),
         ("Image", format!("{} ({})", task.image.name, task.image.digest)),
         ("Args", task.args.join(" ")),
         ("Environment", env.join(" ")),
@@ -70,8 +67,13 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
     ])
 }
 
-fn update_text(state: &str, message: &str) -> String {
-    if message.is_empty() { state.to_lowercase() } else { format!("{}: {message}", state.to_lowercase()) }
+fn update_text(update: &UpdateProgress) -> String {
+    let state = match update.state {
+        UpdateState::Updating => "updating",
+        UpdateState::Paused => "paused",
+        UpdateState::Completed => "completed",
+    };
+    if update.message.is_empty() { state.to_owned() } else { format!("{state}: {}", update.message) }
 }
 
 fn restart(service: &ServiceDetail) -> String {
@@ -107,7 +109,7 @@ fn rolling(service: &ServiceDetail) -> String {
 fn time(milliseconds: u64) -> String {
     match milliseconds {
         0 => "0".to_owned(),
-        _ if milliseconds % 1_000 != 0 => format!("{milliseconds}ms"),
+        _ if !milliseconds.is_multiple_of(1_000) => format!("{milliseconds}ms"),
         _ if milliseconds < 120_000 => format!("{}s", milliseconds / 1_000),
         _ => duration(std::time::Duration::from_millis(milliseconds)),
     }
@@ -120,4 +122,60 @@ fn joined<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
 /// Nothing for 0, which means that there is no such bound.
 fn some<T: PartialEq + Default>(value: T, text: impl Fn(T) -> String) -> String {
     if value == T::default() { String::new() } else { text(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_for_people() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let service: ServiceDetail = serde_json::from_value(serde_json::json!({
+            "id": "000000000001", "name": "db", "mode": "replicated", "replicas_running": 1, "replicas_desired": 1, "image": "redis",
+            "ports": [{"published": 6379, "target": 6379}],
+            "spec": {
+                "name": "db", "mode": {"replicated": {"replicas": 1}}, "labels": {"tier": "data"}, "ports": [],
+                "task": {
+                    "image": {"name": "redis", "digest": digest}, "args": ["--appendfsync", "always"], "env": {"A": "1"},
+                    "mounts": [{"volume": "data", "target": "/data", "read_only": true}], "constraints": ["node.role==worker"],
+                    "resources": {"limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500},
+                    "restart": {"condition": "on-failure", "delay_ms": 5000, "max_attempts": 3, "window_ms": 60000},
+                },
+                "update": {"parallelism": 2, "order": "stop-first", "monitor_ms": 1500},
+            },
+            "previous_spec": null, "vips": [{"network": "back", "address": "10.1.0.2"}],
+            "update": {"state": "paused", "started_at": 0, "message": "db.1 failed: exit code 1"},
+            "port_problems": [{"node": "node2", "listen": "0.0.0.0:6379/tcp", "error": "address in use"}],
+            "created_at_ms": 10_000, "updated_at_ms": 90_000, "version": 9,
+        }))
+        .unwrap();
+        let expected = format!(
+            "\
+ID:                 000000000001
+Name:               db
+Labels:             tier=data
+Mode:               replicated
+Running:            1 of 1 tasks
+Created:            about a minute ago
+Updated:            10 seconds ago
+Update:             paused: db.1 failed: exit code 1
+Image:              redis ({digest})
+Args:               --appendfsync always
+Environment:        A=1
+Mounts:             data at /data (read-only)
+Constraints:        node.role==worker
+Memory limit:       64 MiB
+CPU limit:          0.5
+HTTP port:          80
+Restart:            on-failure, delay 5s, at most 3 times in 60s
+Stop grace period:  10s
+Rolling update:     2 at once, stop-first, delay 0, monitor 1500ms, on failure pause
+Endpoint mode:      vip
+Virtual addresses:  back 10.1.0.2
+Ports:              *:6379->6379/tcp
+Port problems:      0.0.0.0:6379/tcp on node2: address in use"
+        );
+        assert_eq!(pretty(&service, 100_000), expected);
+    }
 }
