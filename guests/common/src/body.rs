@@ -1,12 +1,18 @@
 //! Reading the body of a request or a response, in bounded pieces.
 
+use crate::clock;
 use std::fmt;
+use std::time::Duration;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response, Trailers};
 use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use wasip3::wit_future;
 
 /// Bytes asked for in one read.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// What is read of a body that is refused, so that its sender gets to see the answer: a connection
+/// closed on unread bytes is reset.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
+const DISCARD_BOUND: Duration = Duration::from_secs(2);
 
 /// A body being read.
 pub struct Body {
@@ -58,6 +64,7 @@ impl Body {
             let (result, buffer) = self.stream.read(buffer).await;
             total += buffer.len();
             if total > limit {
+                self.discard().await;
                 return Err(BodyError::TooLarge);
             }
             sink(&buffer);
@@ -68,6 +75,25 @@ impl Body {
         }
         drop(self.stream);
         self.trailers.await.map(drop).map_err(BodyError::Incomplete)
+    }
+
+    /// Reads what is left, within bounds, and forgets it.
+    pub async fn discard(mut self) {
+        let rest = async {
+            let mut buffer = Vec::with_capacity(CHUNK_BYTES);
+            let mut total = 0;
+            while total < DISCARDED_BYTES_MAX {
+                buffer.clear();
+                let (result, piece) = self.stream.read(buffer).await;
+                total += piece.len();
+                buffer = piece;
+                if result == StreamResult::Dropped {
+                    break;
+                }
+            }
+        };
+        // The answer is the same either way.
+        let _ = clock::timeout(DISCARD_BOUND, rest).await;
     }
 
     /// The whole body, up to `limit` bytes.
