@@ -1,4 +1,5 @@
 //! `init`, `join`, `start`, `stop`, `leave`: a node's process and its place in a cluster.
+mod further;
 mod info;
 mod join_token;
 mod leave;
@@ -18,7 +19,7 @@ use minicloud_node::node::{Addresses, Start as NodeStart};
 
 use crate::connect::{self, holds_node};
 use crate::daemon::{self, DaemonRequest};
-use crate::data_dir::{Choice, process_id, program, shell_word};
+use crate::data_dir::{Choice, process_id, program};
 use crate::node;
 use crate::output::say;
 use crate::{address, data_dir, parse};
@@ -78,7 +79,7 @@ pub struct Init {
 impl Init {
     pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
         let folder = choice.for_new()?;
-        refuse_existing(choice, &folder)?;
+        refuse_existing(choice, &folder, || further::init(&program(), &folder))?;
         let start = NodeStart::Found {
             addresses: self.addresses.resolve()?,
             availability: self.availability,
@@ -117,11 +118,12 @@ pub struct Join {
 impl Join {
     pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
         let folder = choice.for_new()?;
-        refuse_existing(choice, &folder)?;
+        let manager = address::remote(&self.manager)?;
+        refuse_existing(choice, &folder, || further::join(&program(), &folder, &self.token, manager))?;
         let start = NodeStart::Join {
             addresses: self.addresses.resolve()?,
             availability: self.availability,
-            manager: address::remote(&self.manager)?,
+            manager,
             token: self.token,
             hostname: self.hostname,
         };
@@ -193,18 +195,16 @@ pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<
 }
 
 /// A second `init` or `join` on one machine is told the command that works.
-fn refuse_existing(choice: &Choice, folder: &Path) -> anyhow::Result<()> {
+fn refuse_existing(choice: &Choice, folder: &Path, further: impl Fn() -> String) -> anyhow::Result<()> {
+    let shown = folder.display();
     if !holds_node(folder) {
         return Ok(());
     }
-    let hint = format!(
-        "for a further node on this machine choose another folder and address: --data-dir {} --listen-addr 127.0.0.2:2377",
-        shell_word(&format!("{}-2", folder.display()))
-    );
     if data_dir::process_lives(folder) {
-        bail!("a node runs in {} already; {hint}", folder.display());
+        bail!("a node runs in {shown} already; for a further node on this machine: {}", further());
     }
-    bail!("{} is not empty; if it holds a node, start that with '{}{} start'; {hint}", folder.display(), program(), choice.flag(folder))
+    let start = format!("{}{} start", program(), choice.flag(folder));
+    bail!("{shown} is not empty; if it holds a node, start that with '{start}'; for a further node on this machine: {}", further())
 }
 
 /// Whether a start makes the data directory, and so takes it away again when it fails.
@@ -270,7 +270,7 @@ fn print_founded(choice: &Choice, folder: &Path, client: &Client) -> anyhow::Res
     let (info, worker): (Info, _) =
         block_on(async { Ok::<_, anyhow::Error>((client.info().await?, client.join_token(Role::Worker).await?)) })?;
     say!("Cluster {} is founded: this node ({}) is its first manager.\n", info.cluster_id, info.node_id);
-    say!("{}\n", join_token::instructions(&worker, &program(), &format!("{}-2", folder.display())));
+    say!("{}\n", join_token::instructions(&worker, &program(), folder));
     say!("To add a manager, see '{}{} join-token manager'.", program(), choice.flag(folder));
     Ok(())
 }

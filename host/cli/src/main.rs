@@ -21,6 +21,7 @@ mod proxy;
 mod render;
 mod service;
 mod tasks;
+mod unsupported;
 mod usage;
 mod volume;
 

@@ -8,13 +8,10 @@ pub mod progress;
 mod ps;
 mod rm;
 mod scale;
-mod unsupported;
 mod update;
 
 use clap::Subcommand;
 use minicloud_node::client::Client;
-
-pub use unsupported::why_not;
 
 #[derive(Subcommand)]
 pub enum Service {

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Command, FromArgMatches};
 
 use crate::commands::{Cli, tree};
 use crate::output;
-use crate::{parse, service};
+use crate::{parse, unsupported};
 
 /// The words make no command.
 const USAGE: u8 = 2;
@@ -68,6 +68,7 @@ fn answer(error: clap::Error, words: &[OsString]) -> Answer {
             help(&[words, &["--help".into()]].concat()).map_or_else(|| Answer::Wrong(shown(&error)), Answer::Help)
         }
         ErrorKind::UnknownArgument => Answer::Wrong(unknown_flag(&error).unwrap_or_else(|| error.render().to_string())),
+        ErrorKind::InvalidSubcommand => Answer::Wrong(unknown_command(&error, words).unwrap_or_else(|| error.render().to_string())),
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             Answer::Wrong(wrong_value(&error).unwrap_or_else(|| error.render().to_string()))
         }
@@ -85,10 +86,19 @@ fn shown(error: &clap::Error) -> String {
     if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
-/// A flag that exists in Docker but cannot exist here is told from a mistyped one.
+/// A flag that Docker has is told from a mistyped one.
 fn unknown_flag(error: &clap::Error) -> Option<String> {
-    let flag = context(error, ContextKind::InvalidArg)?;
-    service::why_not(flag).map(|why| format!("error: {flag} means nothing here: {why}"))
+    unsupported::flag(context(error, ContextKind::InvalidArg)?).map(|text| format!("error: {text}"))
+}
+
+/// So is a command.
+fn unknown_command(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let name = context(error, ContextKind::InvalidSubcommand)?;
+    // Behind a noun it is a mistyped verb.
+    let root = tree();
+    let is_noun = |word: &OsString| root.get_subcommands().any(|noun| word == noun.get_name());
+    let behind_noun = words.iter().take_while(|word| *word != name).any(is_noun);
+    unsupported::command(name).filter(|_| !behind_noun).map(|text| format!("error: {text}"))
 }
 
 /// One line: the flag, and what its parser says.
@@ -269,5 +279,10 @@ mod tests {
         assert!(said("servise ls").contains("'service'"));
         assert!(said("service create --replica 3 rng").contains("'--replicas'"));
         assert!(said("service crate").contains("'create'"));
+        assert_eq!(
+            said("swarm init"),
+            "error: there is no 'minicloud swarm': 'minicloud init', 'join', 'join-token' and 'leave' stand alone"
+        );
+        assert!(said("volume run").contains("unrecognized subcommand"));
     }
 }

@@ -1,12 +1,14 @@
 //! `join-token`
+use std::path::Path;
+
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use minicloud_core::state::Role;
 use minicloud_node::api::types::JoinToken;
 
-use super::block_on;
+use super::{block_on, further};
 use crate::connect;
-use crate::data_dir::{Choice, program, shell_word};
+use crate::data_dir::{Choice, program};
 use crate::output::say;
 
 #[derive(Args, Debug)]
@@ -45,20 +47,17 @@ impl JoinTokenArgs {
             say!("The old {} token is worth nothing any more.\n", self.role);
         }
         let folder = choice.for_running()?;
-        say!("{}", instructions(&token, &program(), &format!("{}-2", folder.display())));
+        say!("{}", instructions(&token, &program(), &folder));
         Ok(())
     }
 }
 
 /// Commands that can be pasted: on another machine, or on this one where the cluster lives on loopback.
-pub fn instructions(token: &JoinToken, program: &str, second_folder: &str) -> String {
+pub fn instructions(token: &JoinToken, program: &str, folder: &Path) -> String {
     let JoinToken { role, token, address } = token;
     if address.ip().is_loopback() {
-        let (folder, port) = (shell_word(second_folder), address.port());
-        return format!(
-            "To add a {role} on this machine, run (each further node needs a folder and an address of its own):\n\n    \
-             {program} --data-dir {folder} join --listen-addr 127.0.0.2:{port} --token {token} {address}"
-        );
+        let command = further::join(program, folder, token, *address);
+        return format!("To add a {role} on this machine, with a folder and an address of its own, run:\n\n    {command}");
     }
     format!("To add a {role}, run on that machine:\n\n    {program} join --token {token} {address}")
 }
@@ -70,10 +69,10 @@ mod tests {
     #[test]
     fn the_command_can_be_pasted() {
         let mut token = JoinToken { role: Role::Worker, token: "MCTKN-1-x".into(), address: "192.0.2.7:2377".parse().unwrap() };
-        let elsewhere = instructions(&token, "/opt/minicloud", "/data-2");
+        let elsewhere = instructions(&token, "/opt/minicloud", Path::new("/data"));
         assert!(elsewhere.ends_with("\n    /opt/minicloud join --token MCTKN-1-x 192.0.2.7:2377"), "{elsewhere}");
         token.address = "127.0.0.1:2400".parse().unwrap();
-        let here = instructions(&token, "/opt/minicloud", "/my data-2");
+        let here = instructions(&token, "/opt/minicloud", Path::new("/my data"));
         assert!(
             here.ends_with("/opt/minicloud --data-dir '/my data-2' join --listen-addr 127.0.0.2:2400 --token MCTKN-1-x 127.0.0.1:2400"),
             "{here}"
