@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::connection::Connection;
 use crate::error::NetError;
@@ -179,8 +179,9 @@ impl Switch {
             if nothing_to_wait_for || now >= deadline {
                 return Err(error);
             }
-            // Either way it is time to look again.
+            // Either way it is time to look again, but not at once.
             let _ = timeout_at(deadline.min(now + limits::READY_POLL_INTERVAL), changed).await;
+            sleep_until(deadline.min(now + limits::LOOK_INTERVAL_MIN)).await;
             look = Look::Again;
         }
     }

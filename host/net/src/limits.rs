@@ -38,8 +38,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BACKEND_TIMEOUT: Duration = Duration::from_millis(500);
 /// A connection that waits for a ready backend looks again this often, though nothing seems to have changed.
 pub const READY_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// However much changes on this node, two looks are at least this far apart: each may send packets to other nodes.
+pub const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(2);
 /// Backends tried in each further look; the first look tries every one.
-pub const BACKENDS_PER_LOOK_MAX: usize = 8;
+pub const BACKENDS_PER_LOOK_MAX: usize = 4;
 
 /// Bytes of one datagram: what UDP over IPv4 can carry.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;

@@ -1,8 +1,11 @@
 //! Two switches joined by a wire: what holds on one node holds between two.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use minicloud_core::id::ServiceId;
-use minicloud_net::{Connection, NetError, Switch, TaskNet};
+use bytes::Bytes;
+use minicloud_core::id::{NodeId, ServiceId};
+use minicloud_net::{Connection, DatagramHeader, NetError, OpenFuture, StreamHeader, Switch, TaskNet, Uplink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
@@ -100,16 +103,39 @@ async fn counts_of_backends_elsewhere_fall_when_the_far_end_goes() {
     let far = listener.accept().await.unwrap();
     let mut second = connect().await.unwrap();
     assert_eq!(served_by(&mut second).await, 3);
-    // Task 2 drops its end; the client has not noticed yet, but the switch has: task 2 is the freer one, twice.
+    // Task 2 drops its end; the client has not noticed yet, but the switch has.
     drop(far);
     settle().await;
-    let mut held = vec![second];
-    for _ in 0..2 {
-        held.push(connect().await.unwrap());
+    let third = connect().await.unwrap();
+    assert!(listener.try_accept().unwrap().is_some(), "task 2 was passed over");
+    drop((first, second, third));
+}
+
+/// Opens connections whose far end is gone before they are there.
+struct Fleeting(AtomicUsize);
+
+impl Uplink for Fleeting {
+    fn open(&self, _: NodeId, header: StreamHeader) -> OpenFuture {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let (near, _) = Connection::pair(header.source, header.destination);
+        Box::pin(std::future::ready(Ok(near)))
     }
-    let accepted = std::iter::from_fn(|| listener.try_accept().unwrap()).count();
-    assert!(accepted >= 1, "task 2 was passed over");
-    drop((first, held));
+
+    fn send(&self, _: NodeId, _: DatagramHeader, _: Bytes) {}
+}
+
+#[tokio::test]
+async fn a_connection_that_ended_before_it_was_counted_is_not_counted() {
+    let uplink = Arc::new(Fleeting(AtomicUsize::new(0)));
+    let switch = Switch::new(HOME, uplink.clone());
+    switch.set_routes(routes().service(1, "rng", &[BLUE], &[(2, AWAY), (3, HOME)]).build());
+    let (client, local) = (attach(&switch, 1, &[BLUE]), attach(&switch, 3, &[BLUE]));
+    serve_id(&local, 80);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(client.connect(None, vip(BLUE, 1, 80)).await.unwrap());
+    }
+    assert_eq!(uplink.0.load(Ordering::SeqCst), 3, "one stays at the local task, the others come and go");
 }
 
 #[tokio::test]
@@ -198,4 +224,17 @@ async fn a_port_published_here_reaches_a_task_there_with_the_clients_address() {
     assert_eq!(far.remote, client);
     near.write_all(b"ping").await.unwrap();
     far.read_exact(&mut [0; 4]).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn unrest_on_this_node_does_not_make_it_press_others() {
+    let nodes = two_nodes();
+    let waiting = tokio::spawn(nodes.client.connect(None, vip(BLUE, 1, 80)));
+    for _ in 0..100 {
+        nodes.home.set_routes((**nodes.home.routes()).clone());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    waiting.abort();
+    let opened = nodes.wire.0.opened.lock().unwrap()[&AWAY];
+    assert!((5..=60).contains(&opened), "{opened} streams in 100 ms");
 }
