@@ -70,7 +70,7 @@ fn listed(command: Option<&clap::Command>, name: &str) -> String {
 )]
 pub struct Cli {
     /// Folder of the node to talk to, or to create [env: MINICLOUD_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", display_order = 900)]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

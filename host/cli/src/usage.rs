@@ -24,7 +24,7 @@ impl Answer {
     pub fn print(self) -> ExitCode {
         match self {
             Answer::Help(text) => {
-                let _ = output::raw(text.as_bytes());
+                let _ = output::raw(format!("{}\n", text.trim_end()).as_bytes());
                 ExitCode::SUCCESS
             }
             Answer::Wrong(text) => {

@@ -2,13 +2,16 @@
 use std::io::IsTerminal;
 
 use clap::Args;
+use futures::FutureExt;
 use minicloud_node::api::types::{LogLine, LogQuery};
 use minicloud_node::client::Client;
 
-use crate::output::say;
+use crate::output;
 use crate::parse::{self, Since};
 use crate::render::{iso_time, milliseconds_now};
 
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 64 << 10;
 /// Colours of task names on a terminal, as codes of ECMA-48.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
@@ -60,10 +63,21 @@ impl Logs {
         if !self.raw {
             shape.source_width = self.widest_source(client).await;
         }
-        while let Some(line) = lines.next().await {
-            say!("{}", shape.text(&line?));
+        let mut gathered = String::new();
+        loop {
+            // What is there is written at once; a line that is still to come does not hold it up.
+            let early = lines.next().now_or_never();
+            if gathered.len() >= WRITE_BYTES || !matches!(early, Some(Some(Ok(_)))) {
+                output::raw(std::mem::take(&mut gathered).as_bytes())?;
+            }
+            let line = match early {
+                Some(line) => line,
+                None => lines.next().await,
+            };
+            let Some(line) = line.transpose()? else { return Ok(()) };
+            gathered.push_str(&shape.text(&line));
+            gathered.push('\n');
         }
-        Ok(())
     }
 
     /// So that the lines of all tasks begin in the same column.

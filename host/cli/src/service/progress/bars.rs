@@ -26,8 +26,12 @@ impl Default for Bars {
 
 impl Bars {
     pub fn show(&mut self, progress: &Progress) {
+        let many = progress.tasks.len() > TASKS_SHOWN_MAX;
+        let shown: &[ProgressTask] = if many { &[] } else { &progress.tasks };
+        self.overall.set_style(if many { style("{msg} [{bar:50}]").progress_chars("=> ") } else { style("{msg}") });
+        self.overall.set_length(progress.desired.into());
+        self.overall.set_position(progress.running.into());
         self.overall.set_message(overall(progress));
-        let shown: &[ProgressTask] = if progress.tasks.len() > TASKS_SHOWN_MAX { &[] } else { &progress.tasks };
         while self.tasks.len() > shown.len() {
             if let Some(bar) = self.tasks.pop() {
                 self.screen.remove(&bar);
