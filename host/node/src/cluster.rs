@@ -1,13 +1,34 @@
 //! The handle on the replicated state, on managers: propose, read, watch, and change who is a manager.
 //!
-//! Any manager serves it: what only the leader can do is forwarded over `StreamKind::Forward`.
+//! Any manager serves it: what only the leader can do is forwarded over `StreamKind::Forward`, at most once for
+//! each try. A proposal carries a key where doing it twice would matter, so that a try whose answer was lost can
+//! be repeated.
+mod forward;
+mod members;
+mod propose;
+mod tokens;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use minicloud_core::command::{Applied, Command, Rejection};
+use minicloud_core::command::Rejection;
 use minicloud_core::id::{Index, NodeId};
 use minicloud_core::state::ClusterState;
-use tokio::sync::watch;
+use openraft::ServerState;
+use openraft::async_runtime::WatchReceiver;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+use tracing::{error, warn};
+
+use crate::env::Env;
+use crate::peers::Peers;
+use crate::raft::log::LogStore;
+use crate::raft::machine::Machine;
+use crate::raft::{Network, Raft, RaftService, StoreError};
+use crate::router::{Allow, Router};
+use crate::transport::StreamKind;
+use forward::ForwardService;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -16,9 +37,15 @@ pub struct Cluster {
 }
 
 struct Shared {
-    state: ClusterState,
-    applied: watch::Sender<Index>,
+    env: Env,
+    peers: Peers,
+    raft: Raft,
+    machine: Machine,
     leadership: watch::Sender<Leadership>,
+    /// Why consensus stopped on this node by itself, once it has.
+    failure: watch::Sender<Option<String>>,
+    /// Held by the leader while it changes the membership: openraft takes one change at a time.
+    membership: Mutex<()>,
 }
 
 /// Who leads, as this node knows.
@@ -44,7 +71,7 @@ pub enum ProposeError {
 }
 
 /// A manager as `node ls` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagerStatus {
     pub node: NodeId,
     pub address: SocketAddr,
@@ -54,26 +81,58 @@ pub struct ManagerStatus {
     pub reachable: bool,
 }
 
+/// Why consensus does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("consensus does not start: {0}")]
+    Raft(String),
+}
+
 impl Cluster {
-    /// Proposes a command and waits until it is applied on the leader. Any manager forwards; "no leader" is
-    /// retried for a bounded time, under one idempotency key.
-    pub async fn propose(&self, _command: Command) -> Result<Applied, ProposeError> {
-        Err(ProposeError::Unavailable("not wired yet".into()))
+    /// Opens the log and the state in `directory` and takes part in consensus. A new manager opens empty ones, and
+    /// then enlists.
+    pub async fn open(env: &Env, directory: &Path, peers: &Peers) -> Result<Cluster, ClusterError> {
+        let log = LogStore::open(env, directory)?;
+        let machine = Machine::open(env, directory)?;
+        let local = peers.local();
+        let config = crate::raft::config(&local.cluster().to_string()).map_err(|error| ClusterError::Raft(error.to_string()))?;
+        learn_members(peers, &machine.state());
+        let raft = Raft::new(local.node(), Arc::new(config), Network::new(peers.clone()), log, machine.clone())
+            .await
+            .map_err(|error| ClusterError::Raft(error.to_string()))?;
+        let shared = Arc::new(Shared {
+            env: env.clone(),
+            peers: peers.clone(),
+            raft,
+            machine,
+            leadership: watch::Sender::default(),
+            failure: watch::Sender::default(),
+            membership: Mutex::default(),
+        });
+        tokio::spawn(watch_raft(shared.clone()));
+        tokio::spawn(watch_state(shared.peers.clone(), shared.machine.clone()));
+        Ok(Cluster { shared })
     }
 
-    /// The state with everything in it that was acknowledged before this call (ReadIndex).
-    pub async fn read(&self) -> Result<ClusterState, ProposeError> {
-        Err(ProposeError::Unavailable("not wired yet".into()))
+    /// Adds what a manager serves to others: Raft's messages, and requests forwarded to the leader.
+    pub fn routes(&self, router: Router) -> Router {
+        router.stream(StreamKind::Raft, Allow::Managers, Arc::new(RaftService::new(self.shared.raft.clone()))).stream(
+            StreamKind::Forward,
+            Allow::Managers,
+            Arc::new(ForwardService::new(self.clone())),
+        )
     }
 
     /// The state as last applied here.
     pub fn state(&self) -> ClusterState {
-        self.shared.state.clone()
+        self.shared.machine.state()
     }
 
     /// The index of [`Cluster::state`].
     pub fn changes(&self) -> watch::Receiver<Index> {
-        self.shared.applied.subscribe()
+        self.shared.machine.index()
     }
 
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
@@ -82,27 +141,81 @@ impl Cluster {
 
     /// Returns once [`Cluster::state`] is at `index` or past it, or the cluster was shut down.
     pub async fn wait_applied(&self, index: Index) {
-        let mut applied = self.changes();
-        let _ = applied.wait_for(|at| *at >= index).await;
+        // An error says that the machine is gone.
+        let _ = self.changes().wait_for(|at| *at >= index).await;
     }
 
-    /// Makes a member a manager: learner, caught up, voter. Repeating it does nothing more.
-    pub async fn add_manager(&self, _node: NodeId, _address: SocketAddr) -> Result<(), ProposeError> {
-        Err(ProposeError::Unavailable("not wired yet".into()))
+    /// Returns why consensus stopped on this node, once it has without being told to: its disk failed, for example.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.shared.failure.subscribe();
+        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
     }
 
-    /// Takes a manager out of the log's membership; the leader hands over first when it is itself.
-    pub async fn remove_manager(&self, _node: NodeId) -> Result<(), ProposeError> {
-        Err(ProposeError::Unavailable("not wired yet".into()))
+    /// Hands leadership over if this node has it, stops taking part, and writes the state down.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.hand_over().await {
+            warn!(?error, "stopping without a successor");
+        }
+        if let Err(error) = self.shared.raft.shutdown().await {
+            error!(%error, "consensus did not stop in order");
+        }
+        if let Err(error) = self.shared.machine.checkpoint().await {
+            error!(%error, "cannot write the state");
+        }
     }
 
-    /// Makes another voter the leader; does nothing when there is none.
-    pub async fn transfer_leadership(&self) -> Result<(), ProposeError> {
-        Err(ProposeError::Unavailable("not wired yet".into()))
+    fn leader_now(&self) -> Leadership {
+        *self.shared.leadership.borrow()
     }
+}
 
-    /// All managers; `reachable` is the leader's word, asked for when this node does not lead.
-    pub async fn managers(&self) -> Vec<ManagerStatus> {
-        Vec::new()
+/// Follows openraft: who leads, and whether it still runs.
+async fn watch_raft(shared: Arc<Shared>) {
+    let mut metrics = shared.raft.metrics();
+    loop {
+        let now = metrics.borrow_watched().clone();
+        let leadership = Leadership { leader: now.current_leader, leading: now.state == ServerState::Leader, term: now.current_term };
+        shared.leadership.send_if_modified(|old| std::mem::replace(old, leadership) != leadership);
+        if let Err(fatal) = &now.running_state {
+            shared.leadership.send_replace(Leadership { leader: None, leading: false, term: leadership.term });
+            if !matches!(fatal, openraft::errors::Fatal::Stopped) {
+                error!(error = %fatal, "consensus stopped");
+                shared.failure.send_replace(Some(fatal.to_string()));
+            }
+            return;
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Follows the state: where members are, and which epoch the cluster is in.
+async fn watch_state(peers: Peers, machine: Machine) {
+    let mut changes = machine.index();
+    let mut seen = ClusterState::default();
+    loop {
+        let state = machine.state();
+        if !state.nodes.ptr_eq(&seen.nodes) {
+            learn_members(&peers, &state);
+        }
+        seen = state;
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn learn_members(peers: &Peers, state: &ClusterState) {
+    let local = peers.local();
+    if let Some(cluster) = &state.cluster {
+        local.raise_epoch(cluster.epoch);
+    }
+    for node in state.nodes.values().filter(|node| node.id != local.node()) {
+        peers.learn(node.id, node.address, node.role);
     }
 }

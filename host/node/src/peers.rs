@@ -59,7 +59,7 @@ enum Target {
 #[derive(Default)]
 struct Slot {
     /// Held while dialling, so that one dials and the others wait for it.
-    dialling: tokio::sync::Mutex<()>,
+    dialling: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<SlotState>,
 }
 
@@ -167,7 +167,7 @@ impl Peers {
 
     async fn open_on(
         &self,
-        slot: &Slot,
+        slot: &Arc<Slot>,
         address: SocketAddr,
         node: Option<NodeId>,
         role: Role,
@@ -191,7 +191,7 @@ impl Peers {
 
     async fn link(
         &self,
-        slot: &Slot,
+        slot: &Arc<Slot>,
         address: SocketAddr,
         node: Option<NodeId>,
         role: Role,
@@ -200,13 +200,18 @@ impl Peers {
         if let Some(link) = slot.ready()? {
             return Ok(link);
         }
-        let _dialling = slot.dialling.lock().await;
+        let dialling = slot.dialling.clone().lock_owned().await;
         if let Some(link) = slot.ready()? {
             return Ok(link);
         }
-        let dialled = timeout(CONNECT_TIMEOUT, self.dial(address, node, role, lane)).await;
-        let dialled = dialled.unwrap_or_else(|_| Err(LinkError::Unreachable { address, reason: "no answer".into() }));
-        slot.settle(dialled)
+        // A task of its own: callers with little time give up, and the connection still comes up for the next.
+        let (peers, slot) = (self.clone(), slot.clone());
+        let dialled = tokio::spawn(async move {
+            let _dialling = dialling;
+            let dialled = timeout(CONNECT_TIMEOUT, peers.dial(address, node, role, lane)).await;
+            slot.settle(dialled.unwrap_or_else(|_| Err(LinkError::Unreachable { address, reason: "no answer".into() })))
+        });
+        dialled.await.unwrap_or_else(|error| Err(LinkError::Unreachable { address, reason: error.to_string() }))
     }
 
     async fn dial(&self, address: SocketAddr, node: Option<NodeId>, role: Role, lane: Lane) -> Result<(Arc<dyn Link>, Peer), LinkError> {
@@ -215,7 +220,7 @@ impl Peers {
         Ok((Arc::from(link), peer))
     }
 
-    async fn connect_for_datagrams(&self, slot: &Slot, address: SocketAddr, node: NodeId, role: Role) {
+    async fn connect_for_datagrams(&self, slot: &Arc<Slot>, address: SocketAddr, node: NodeId, role: Role) {
         let link = self.link(slot, address, Some(node), role, Lane::Data).await;
         let waiting = {
             let mut state = lock(&slot.state);

@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::env::Random;
 use crate::identity::Fingerprint;
 
 const PREFIX: &str = "MCTKN";
 const VERSION: &str = "1";
 /// 128 random bits cannot be guessed, and need no slow hash.
 const SECRET_BYTES: usize = 16;
+/// Rotations of one role's secret that are looked through; each costs about a microsecond.
+const GENERATIONS_MAX: u32 = 100_000;
 
 /// What a newcomer is given.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,10 +42,20 @@ pub enum TokenError {
 }
 
 impl Secret {
-    pub fn generate(random: &dyn Random) -> Secret {
+    /// The secret of a role in the `generation`-th rotation. Whoever has the authority's key can derive it, and
+    /// could sign certificates anyway; so the state need not keep it.
+    pub fn derive(authority_key: &str, role: Role, generation: u32) -> Secret {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, authority_key.as_bytes());
+        let tag = ring::hmac::sign(&key, format!("minicloud join secret {role} {generation}").as_bytes());
         let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
-        random.fill(&mut *bytes);
+        bytes.copy_from_slice(&tag.as_ref()[..SECRET_BYTES]);
         Secret(bytes)
+    }
+
+    /// The derived secret with this hash, and its generation.
+    pub fn find(authority_key: &str, role: Role, hash: &[u8; 32]) -> Option<(u32, Secret)> {
+        let derived = (0..GENERATIONS_MAX).map(|generation| (generation, Secret::derive(authority_key, role, generation)));
+        derived.into_iter().find(|(_, secret)| secret.hash() == *hash)
     }
 
     pub fn from_hex(text: &str) -> Option<Secret> {
@@ -156,6 +167,14 @@ mod tests {
         let (manager_hash, worker_hash) = (secret(manager).hash(), secret(worker).hash());
         let role = |bytes| role_of(&secret(bytes), &manager_hash, &worker_hash);
         assert_eq!((role(manager), role(worker), role(other)), (Some(Role::Manager), Some(Role::Worker), None));
+    }
+
+    #[test]
+    fn a_derived_secret_is_found_again_by_its_hash() {
+        let secret = Secret::derive("key", Role::Worker, 3);
+        assert_eq!(Secret::find("key", Role::Worker, &secret.hash()), Some((3, secret.clone())));
+        assert_ne!(Secret::derive("key", Role::Manager, 3), secret);
+        assert_ne!(Secret::derive("other", Role::Worker, 3), secret);
     }
 
     #[test]
