@@ -96,6 +96,7 @@ async fn carry(mut stream: TcpStream, client: &Client, network: &str) -> anyhow:
 fn reply_to(error: &ClientError) -> Reply {
     match error.kind() {
         Some(ErrorKind::NotFound) => Reply::HostUnreachable,
+        Some(ErrorKind::Invalid | ErrorKind::Conflict) => Reply::NotAllowed,
         Some(ErrorKind::Unavailable) => Reply::ConnectionRefused,
         _ => Reply::GeneralFailure,
     }

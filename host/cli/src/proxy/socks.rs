@@ -25,6 +25,7 @@ pub struct Target {
 pub enum Reply {
     Succeeded = 0,
     GeneralFailure = 1,
+    NotAllowed = 2,
     HostUnreachable = 4,
     ConnectionRefused = 5,
     CommandNotSupported = 7,
