@@ -97,10 +97,8 @@ impl AofFile {
         Ok(Self { directory: Rc::clone(&self.directory), file: Rc::new(file), length: 0 })
     }
 
-    /// Appends `bytes` to the temporary file `new`, brings it to the disk and gives it this one's
-    /// name.
-    pub async fn replace_with(&self, new: &mut Self, bytes: &mut Vec<u8>) -> Result<(), ErrorCode> {
-        new.append(bytes).await?;
+    /// Brings the temporary file `new` to the disk and gives it this one's name.
+    pub async fn replace_with(&self, new: &Self) -> Result<(), ErrorCode> {
         new.file.sync_data().await?;
         self.directory.rename_at(TEMPORARY_NAME.to_owned(), &self.directory, NAME.to_owned()).await?;
         // The name has to survive a power cut too; not every file system can sync a folder.

@@ -1,9 +1,9 @@
 //! Keeps the append-only file up with the journal.
 
 use crate::aof_file::AofFile;
-use crate::aof_rewrite::{Rewritten, rewrite};
+use crate::aof_rewrite::{rewrite, write};
 use crate::config::AppendFsync;
-use crate::dump::Changes;
+use crate::dump::Dump;
 use crate::engine::Demand;
 use crate::keyspace::Keyspace;
 use crate::limits::{REWRITE_BYTES_MIN, SYNC_INTERVAL, WRITE_RETRY};
@@ -43,7 +43,7 @@ struct Keeper {
     /// Length of the file when it was opened or last rewritten.
     base_bytes: u64,
     /// What a rewrite in the background has come to.
-    rewritten: Rc<RefCell<Option<Result<Rewritten, String>>>>,
+    rewritten: Rc<RefCell<Option<Result<AofFile, ErrorCode>>>>,
 }
 
 /// What there is to do next.
@@ -52,7 +52,7 @@ enum Work {
     /// Begin to write the file anew.
     Rewrite,
     /// Put the new file in the place of the old.
-    Switch(Result<Rewritten, String>),
+    Switch(Result<AofFile, ErrorCode>),
 }
 
 struct Append {
@@ -74,8 +74,8 @@ impl Keeper {
             match self.server.work.until(|| self.next_work()).await {
                 Work::Append(append) => self.append(append).await,
                 Work::Rewrite => self.start_rewrite().await,
-                Work::Switch(Ok(rewritten)) => self.switch(rewritten).await,
-                Work::Switch(Err(error)) => self.end_rewrite(&format!("failed: {error}")),
+                Work::Switch(Ok(file)) => self.switch(file).await,
+                Work::Switch(Err(code)) => self.end_rewrite(&format!("failed: {code:?}")),
             }
         }
     }
@@ -171,27 +171,34 @@ impl Keeper {
         });
     }
 
-    /// From here on commands go to the new file. What they changed before is in it, so what waited
-    /// for the old file is needed only if this fails.
-    async fn switch(&mut self, Rewritten { mut file, mut dump }: Rewritten) {
-        let mut bytes = Vec::new();
+    /// While clients pause, what they changed last goes to the new file, and so what waited for the old
+    /// one is needed only if this fails.
+    async fn switch(&mut self, mut file: AofFile) {
+        self.server.pause();
         let (pending, position) = {
             let mut engine = self.server.engine();
-            let changes = Changes::take(&mut engine);
-            dump.changes(&engine, &changes, &mut bytes);
-            let pending = engine.journal.take_pending();
-            engine.journal.switch_file();
-            (pending, engine.journal.end())
+            (engine.journal.take_pending(), engine.journal.end())
         };
-        if let Err(code) = self.file.replace_with(&mut file, &mut bytes).await {
-            self.append(Append { bytes: pending, position, sync: Some(Sync::Before) }).await;
-            return self.end_rewrite(&format!("failed: {code:?}"));
+        match self.complete(&mut file).await {
+            Ok(()) => {
+                self.server.engine().journal.switch_file();
+                self.file = file;
+                self.server.written_to(position);
+                self.server.synced_to(position, now_ms());
+                self.end_rewrite(&format!("done: {} bytes", self.file.length()));
+            }
+            Err(code) => {
+                self.append(Append { bytes: pending, position, sync: Some(Sync::Before) }).await;
+                self.end_rewrite(&format!("failed: {code:?}"));
+            }
         }
-        self.file = file;
-        self.base_bytes = self.file.length();
-        self.server.written_to(position);
-        self.server.synced_to(position, now_ms());
-        self.end_rewrite(&format!("done: {} bytes", self.base_bytes));
+        self.server.resume();
+    }
+
+    async fn complete(&self, file: &mut AofFile) -> Result<(), ErrorCode> {
+        let changes = Dump::of_changes(&mut self.server.engine());
+        write(&self.server, file, changes).await?;
+        self.file.replace_with(file).await
     }
 
     fn end_rewrite(&mut self, how: &str) {

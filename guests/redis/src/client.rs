@@ -107,7 +107,7 @@ impl Client {
     fn is_stopped(&self) -> bool {
         let engine = self.server.engine();
         let session = engine.sessions.get(&self.id);
-        session.is_none_or(|session| session.end.is_some() || session.output.len() >= OUTPUT_BYTES_HIGH)
+        self.server.is_paused() || session.is_none_or(|session| session.end.is_some() || session.output.len() >= OUTPUT_BYTES_HIGH)
     }
 
     /// Sends replies and messages until there will be no more.

@@ -28,6 +28,8 @@ pub struct Spec {
 pub enum Access {
     Read,
     Write,
+    /// A write that takes no memory worth asking about.
+    Free,
     /// Touches no keys.
     Server,
     /// Runs at once even between `MULTI` and `EXEC`.

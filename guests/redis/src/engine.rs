@@ -1,14 +1,18 @@
 //! The server without its sockets and files: sessions, databases, and the way of a command. Pure.
 
-use crate::command::{self, Access, Call, Effect, Run, ServerCall, Spec};
+use crate::command::{self, Access, Call, Effect, KeyPositions, Run, ServerCall, Spec};
 use crate::config::{AppendFsync, Config};
-use crate::error::CommandError;
+use crate::error::{CommandError, OUT_OF_MEMORY};
 use crate::journal::Journal;
 use crate::keyspace::Keyspace;
-use crate::limits::{CLIENTS_MAX, DATABASES, PUSHED_BYTES_MAX, TRANSACTION_BYTES_MAX};
+use crate::limits::{
+    ARGUMENT_BYTES, CLIENTS_MAX, DATABASES, PUSHED_BYTES_MAX, REPLY_COPIES, REQUEST_COPIES, SMALL_BYTES, TRANSACTION_BYTES_MAX,
+};
+use crate::memory;
 use crate::reply::Reply;
 use crate::request::{ProtocolError, Request};
 use crate::session::{ClientId, End, Session};
+use crate::value::Value;
 use std::collections::BTreeMap;
 
 /// The session that replays the append-only file.
@@ -196,9 +200,8 @@ impl Engine {
 
     /// Runs a command that has been admitted.
     pub fn run(&mut self, client: ClientId, spec: &Spec, request: &[Vec<u8>], now_ms: u64) -> Reply {
-        if let (Access::Write, Some(error)) = (spec.access, &self.write_error) {
-            let text = format!("MISCONF Errors writing to the AOF file: {error}");
-            return Reply::Error(CommandError::new(text));
+        if let Err(error) = self.permit(client, spec, request) {
+            return Reply::Error(error);
         }
         match spec.run {
             Run::Server(run) => run(&mut ServerCall { engine: self, client, args: request, now_ms }).into(),
@@ -216,6 +219,48 @@ impl Engine {
             }
         }
     }
+
+    /// Refuses what the file or the memory cannot take now.
+    fn permit(&self, client: ClientId, spec: &Spec, request: &[Vec<u8>]) -> Result<(), CommandError> {
+        let writes = matches!(spec.access, Access::Write | Access::Free);
+        if let (true, Some(error)) = (writes, &self.write_error) {
+            return Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {error}")));
+        }
+        // What was acknowledged once must come back, whatever it takes.
+        if client == REPLAY_CLIENT {
+            return Ok(());
+        }
+        let keys = &self.databases[self.sessions.get(&client).map_or(0, |session| session.database)];
+        let bytes = match spec.access {
+            Access::Write => write_bytes(keys, request),
+            Access::Read => reply_bytes(keys, spec, request) * REPLY_COPIES,
+            _ => return Ok(()),
+        };
+        let small = spec.access == Access::Read && bytes <= SMALL_BYTES;
+        if small || memory::has_room(bytes) { Ok(()) } else { Err(OUT_OF_MEMORY) }
+    }
+}
+
+/// What a write may need, at most: its own bytes, and tables that grow.
+fn write_bytes(keys: &Keyspace, request: &[Vec<u8>]) -> usize {
+    let bytes: usize = request.iter().map(Vec::len).sum();
+    let value = request.get(1).and_then(|key| keys.get(key));
+    let growth = value.map_or(0, |value| value.growth(request.len(), bytes));
+    bytes * REQUEST_COPIES + growth + keys.growth(request.len())
+}
+
+/// What the reply may need, at most, of a command that can answer with all of a value.
+fn reply_bytes(keys: &Keyspace, spec: &Spec, request: &[Vec<u8>]) -> usize {
+    const WHOLE: [&str; 9] = ["get", "hgetall", "hkeys", "hvals", "keys", "lrange", "mget", "smembers", "zrange"];
+    if !WHOLE.contains(&spec.name) {
+        return 0;
+    }
+    let named = match (spec.keys, request) {
+        (KeyPositions(1, -1, 1), [_, keys @ ..]) => keys,
+        (KeyPositions(1, ..), [_, key, ..]) => std::slice::from_ref(key),
+        _ => return keys.len() * ARGUMENT_BYTES,
+    };
+    named.iter().filter_map(|key| keys.get(key)).map(Value::weight).sum()
 }
 
 /// Finds the command and refuses what the session's state does not allow.

@@ -18,6 +18,7 @@ pub const HASH_NOT_A_FLOAT: CommandError = fixed("ERR hash value is not a float"
 pub const NOT_POSITIVE: CommandError = fixed("ERR value is out of range, must be positive");
 pub const STRING_TOO_LONG: CommandError = fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 pub const WRONG_TYPE: CommandError = fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+pub const OUT_OF_MEMORY: CommandError = fixed("OOM command not allowed when used memory > 'maxmemory'.");
 pub const INVALID_CURSOR: CommandError = fixed("ERR invalid cursor");
 pub const NO_SUCH_KEY: CommandError = fixed("ERR no such key");
 pub const DB_OUT_OF_RANGE: CommandError = fixed("ERR DB index is out of range");

@@ -40,6 +40,13 @@ impl Keyspace {
         self.index.is_empty()
     }
 
+    /// What its tables may need at once to take in so many keys more.
+    pub fn growth(&self, keys: usize) -> usize {
+        let slots = if self.slots.len() + keys > self.slots.capacity() { 2 * self.slots.capacity() * size_of::<Option<Slot>>() } else { 0 };
+        let index = if self.len() + keys > self.index.capacity() { 3 * self.index.capacity() * size_of::<(Key, usize)>() } else { 0 };
+        slots + index
+    }
+
     /// Keys that will expire.
     pub fn expiring(&self) -> usize {
         self.expiries.len()

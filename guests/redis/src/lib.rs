@@ -11,6 +11,7 @@ pub mod glob;
 pub mod journal;
 pub mod keyspace;
 pub mod limits;
+pub mod memory;
 pub mod notify;
 pub mod number;
 pub mod reply;

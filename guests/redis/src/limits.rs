@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 /// The longest bulk string, and so the longest value (`proto-max-bulk-len`). Redis allows 512 MB;
-/// a task has 256 MiB in all by default.
-pub const BULK_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// a task has 256 MiB in all by default, and a value on its way exists several times.
+pub const BULK_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// All arguments of one request together.
-pub const REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Arguments of one request.
 pub const REQUEST_ITEMS_MAX: usize = 1024 * 1024;
 /// A line typed by hand, and any line that announces a length.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Arguments of all commands queued by one `MULTI`.
-pub const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const TRANSACTION_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Past this, a client's next command waits until it has read its replies.
 pub const OUTPUT_BYTES_HIGH: usize = 256 * 1024;
 /// Past this, a subscriber that does not read is disconnected.
@@ -40,3 +40,16 @@ pub const REWRITE_STEP_BYTES: usize = 256 * 1024;
 pub const REWRITE_CHANGES_FEW: usize = 256;
 /// Rounds over changed keys before the new file takes over all the same.
 pub const REWRITE_ROUNDS_MAX: u32 = 8;
+/// What one argument costs beside its bytes.
+pub const ARGUMENT_BYTES: usize = 32;
+/// Times that the bytes of a request exist at once at most: as they arrived, as arguments, as a
+/// value, as the command that is logged, and, in a buffer that doubles, in the journal.
+pub const REQUEST_COPIES: usize = 6;
+/// Times that the bytes of a reply exist at once at most: as a reply, and in a buffer that doubles.
+pub const REPLY_COPIES: usize = 3;
+/// Requests and replies up to this many bytes are not asked about.
+pub const SMALL_BYTES: usize = 64 * 1024;
+/// Memory that must be left before a write: a table that grows needs it at once.
+pub const MEMORY_HEADROOM_BYTES: usize = 32 * 1024 * 1024;
+/// So much memory is used without looking how much is left.
+pub const MEMORY_PROBE_FROM_BYTES: usize = 32 * 1024 * 1024;

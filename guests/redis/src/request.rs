@@ -3,7 +3,9 @@
 //! The parser keeps its place between reads, so that a long command costs no second look at what
 //! came before, and every length is bounded before memory is taken for it.
 
-use crate::limits::{BULK_BYTES_MAX, INLINE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_ITEMS_MAX};
+use crate::error::OUT_OF_MEMORY;
+use crate::limits::{ARGUMENT_BYTES, BULK_BYTES_MAX, INLINE_BYTES_MAX, REQUEST_BYTES_MAX, REQUEST_COPIES, REQUEST_ITEMS_MAX, SMALL_BYTES};
+use crate::memory::Claim;
 use crate::number::parse_integer;
 
 /// A command and its arguments.
@@ -35,6 +37,7 @@ struct Partial {
     missing: usize,
     bytes: usize,
     bulk_length: Option<usize>,
+    claim: Claim,
 }
 
 impl Parser {
@@ -74,7 +77,8 @@ impl Parser {
                     if count == 0 {
                         continue;
                     }
-                    self.partial = Some(Partial { items: Vec::new(), missing: count, bytes: 0, bulk_length: None });
+                    self.partial =
+                        Some(Partial { items: Vec::new(), missing: count, bytes: 0, bulk_length: None, claim: Claim::default() });
                 }
                 Some(_) => {
                     let Some(line) = self.line("too big inline request")? else { return Ok(None) };
@@ -138,9 +142,18 @@ impl Parser {
         let length = parse_integer(&line[1..]).and_then(|length| usize::try_from(length).ok());
         let length = length.filter(|length| *length <= BULK_BYTES_MAX).ok_or_else(invalid)?;
         if let Some(partial) = &mut self.partial {
-            partial.bytes += length;
-            if partial.bytes > REQUEST_BYTES_MAX {
+            partial.bytes += length + ARGUMENT_BYTES;
+            if partial.bytes > REQUEST_BYTES_MAX + REQUEST_ITEMS_MAX * ARGUMENT_BYTES {
                 return Err(invalid());
+            }
+            if partial.bytes > SMALL_BYTES {
+                // A few more at a time: claiming is not free.
+                let needed = partial.bytes.next_multiple_of(SMALL_BYTES) * REQUEST_COPIES;
+                if !partial.claim.grow_to(needed) {
+                    return Err(ProtocolError(OUT_OF_MEMORY.text().to_owned()));
+                }
+                // In one piece, rather than by doubling.
+                self.buffer.reserve_exact((self.at + length + 2).saturating_sub(self.buffer.len()));
             }
             partial.bulk_length = Some(length);
         }

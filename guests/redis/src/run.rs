@@ -72,6 +72,9 @@ fn spawn_expiry(server: &Rc<Server>) {
     spawn_local(async move {
         loop {
             clock::sleep(INTERVAL).await;
+            if server.is_paused() {
+                continue;
+            }
             server.engine().expire(now_ms());
             server.after_commands();
         }

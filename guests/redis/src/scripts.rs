@@ -91,7 +91,7 @@ impl World {
         self.file.extend(self.engine.journal.take_pending());
         let restored = restored_from(&self.file);
         assert_eq!(content(&restored), content(&self.engine), "the journal tells another story");
-        let (mut dump, mut step, mut rewritten) = (Dump::default(), Vec::new(), Vec::new());
+        let (mut dump, mut step, mut rewritten) = (Dump::of_all(), Vec::new(), Vec::new());
         while dump.step(&self.engine, 1, &mut step) {
             rewritten.append(&mut step);
         }

@@ -11,6 +11,7 @@ use std::rc::Rc;
 pub struct Server {
     engine: RefCell<Engine>,
     clients: RefCell<HashMap<ClientId, Rc<Notify>>>,
+    paused: Cell<bool>,
     /// The journal has come this far in the file, and this far on the disk.
     pub written: Cell<u64>,
     pub synced: Cell<u64>,
@@ -25,6 +26,7 @@ impl Server {
         Self {
             engine: RefCell::new(engine),
             clients: RefCell::default(),
+            paused: Cell::new(false),
             written: Cell::new(0),
             synced: Cell::new(0),
             progress: Notify::default(),
@@ -46,6 +48,20 @@ impl Server {
     pub fn remove_client(&self, client: ClientId) {
         self.clients.borrow_mut().remove(&client);
         self.engine().disconnect(client);
+    }
+
+    /// Until [`Self::resume`], nothing changes any key.
+    pub fn pause(&self) {
+        self.paused.set(true);
+    }
+
+    pub fn resume(&self) {
+        self.paused.set(false);
+        self.clients.borrow().values().for_each(|notify| notify.notify());
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.get()
     }
 
     /// Wakes whoever has something to do after commands have run.

@@ -1,5 +1,6 @@
 //! The kinds of values a key may hold.
 
+use crate::limits::ARGUMENT_BYTES;
 use crate::zset::SortedSet;
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -27,6 +28,30 @@ impl Value {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::SortedSet(_) => "zset",
+        }
+    }
+
+    /// About how many bytes it is, without looking at every element.
+    pub fn weight(&self) -> usize {
+        let elements = |elements: usize, example: Option<usize>| elements * (example.unwrap_or(0) + ARGUMENT_BYTES);
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(list) => elements(list.len(), list.front().map(Vec::len)),
+            Self::Hash(hash) => elements(hash.len(), hash.iter().next().map(|(field, value)| field.len() + value.len())),
+            Self::Set(set) => elements(set.len(), set.iter().next().map(Vec::len)),
+            Self::SortedSet(set) => elements(set.len(), set.iter().next().map(|(member, _)| member.len())),
+        }
+    }
+
+    /// What its table may need at once to take in so many elements more, or so many bytes of text.
+    pub fn growth(&self, elements: usize, bytes: usize) -> usize {
+        let table = |len: usize, capacity: usize, element: usize| if len + elements > capacity { 3 * capacity * element } else { 0 };
+        match self {
+            Self::Text(text) => 2 * (text.len() + bytes),
+            Self::List(list) => table(list.len(), list.capacity(), size_of::<Vec<u8>>()),
+            Self::Hash(hash) => table(hash.len(), hash.capacity(), 2 * size_of::<Vec<u8>>()),
+            Self::Set(set) => table(set.len(), set.capacity(), size_of::<Vec<u8>>()),
+            Self::SortedSet(set) => set.growth(elements),
         }
     }
 

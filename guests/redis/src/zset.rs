@@ -35,6 +35,12 @@ impl SortedSet {
         self.scores.len()
     }
 
+    /// What its table may need at once to take in so many members more.
+    pub fn growth(&self, members: usize) -> usize {
+        let capacity = self.scores.capacity();
+        if self.len() + members > capacity { 3 * capacity * size_of::<(Rc<[u8]>, f64)>() } else { 0 }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.scores.is_empty()
     }

@@ -3,6 +3,7 @@
 use crate::command::{Outcome, ServerCall};
 use crate::commands::connection::VERSION;
 use crate::engine::Engine;
+use crate::memory::linear_memory_bytes;
 use crate::reply::Reply;
 use std::fmt::Write;
 
@@ -68,21 +69,13 @@ fn clients(engine: &Engine, _: u64) -> Lines {
 }
 
 fn memory(_: &Engine, _: u64) -> Lines {
-    let bytes = memory_bytes();
+    let bytes = linear_memory_bytes();
     vec![
         line("used_memory", bytes),
         line("used_memory_human", format!("{:.2}M", bytes as f64 / 1_048_576.0)),
         line("maxmemory", 0),
         line("maxmemory_policy", "noeviction"),
     ]
-}
-
-/// Bytes of linear memory, which never shrinks.
-fn memory_bytes() -> usize {
-    #[cfg(target_family = "wasm")]
-    return core::arch::wasm32::memory_size(0) * 65_536;
-    #[cfg(not(target_family = "wasm"))]
-    return 0;
 }
 
 fn persistence(engine: &Engine, _: u64) -> Lines {

@@ -31,7 +31,8 @@ fn describe(spec: &Spec) -> Reply {
     let keys = spec.keys;
     let flags = match spec.access {
         Access::Read => vec![Reply::Simple("readonly")],
-        Access::Write => vec![Reply::Simple("write")],
+        Access::Write => vec![Reply::Simple("write"), Reply::Simple("denyoom")],
+        Access::Free => vec![Reply::Simple("write")],
         Access::Subscription => vec![Reply::Simple("pubsub")],
         Access::Server | Access::Transaction => Vec::new(),
     };

@@ -1,5 +1,6 @@
 //! A program on the standard library alone, for tests of the host. The first argument says what to
-//! do. What went well is on standard output, what did not on standard error with exit code 1.
+//! do. What went well is on standard output, what did not on standard error with exit code 1. WASI 0.2
+//! knows only success and failure: any other exit code than 0 reaches the host as 1.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is what it is for")]
 
