@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use minicloud_node::api::types::ErrorKind;
 use minicloud_node::client::{Client, ClientError};
@@ -27,7 +27,9 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
-  minicloud proxy --network dockercoins &
+  minicloud network create --attachable back
+  minicloud service create --name rng --network back rng
+  minicloud proxy --network back &
   curl --socks5-hostname 127.0.0.1:1080 http://rng/32")]
 pub struct Proxy {
     /// Address to listen on
@@ -51,9 +53,13 @@ impl Proxy {
         serve(listener, Arc::new(client), self.network.into()).await
     }
 
-    /// A mistyped network is told now, not to every connection. A worker cannot tell.
+    /// A network that cannot be entered is told now, not to every connection. A worker cannot tell.
     async fn check(&self, client: &Client) -> anyhow::Result<()> {
-        match client.network(&self.network).await {
+        let name = &self.network;
+        match client.network(name).await {
+            Ok(network) if !network.summary.attachable => {
+                bail!("network '{name}' is not attachable; create it with 'minicloud network create --attachable {name}'")
+            }
             Err(ClientError::Api { kind: ErrorKind::Unavailable, .. }) | Ok(_) => Ok(()),
             Err(error) => Err(error.into()),
         }
