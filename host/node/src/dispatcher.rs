@@ -211,3 +211,6 @@ impl StreamService for Dispatcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

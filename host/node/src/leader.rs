@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::ProposeError;
 use crate::env::{Clock, Random};
-use crate::limits::{PLAN_RETRY_DELAY_FIRST, PLAN_RETRY_DELAY_MAX, PLAN_WAIT_MIN};
+use crate::limits::{PLAN_RETRY_DELAY_FIRST, PLAN_RETRY_DELAY_MAX, PLAN_WAIT_MIN, PLANS_IN_A_ROW_MAX};
 use crate::liveness::LivenessHandle;
 use crate::replicated::ReplicatedState;
 use crate::rest::rest_after;
@@ -82,11 +82,18 @@ impl Leader {
     /// Returns when the state is gone; dropped as soon as leadership is lost.
     async fn lead(&self) {
         let mut changes = self.options.replicated.changes();
-        let mut failures = 0;
+        let (mut failures, mut in_a_row) = (0, 0);
         loop {
             let began = Instant::now();
             changes.borrow_and_update();
-            match self.turn(&mut changes).await {
+            let turn = self.turn(&mut changes).await;
+            in_a_row = if matches!(turn, Turn::Changed) { in_a_row + 1 } else { 0 };
+            match turn {
+                // Plans that never come to an end take the cluster along at a walk, not at a run.
+                Turn::Changed if in_a_row % PLANS_IN_A_ROW_MAX == 0 => {
+                    warn!(in_a_row, "one plan follows another; resting");
+                    sleep(PLAN_RETRY_DELAY_FIRST).await;
+                }
                 Turn::Changed => failures = 0,
                 Turn::Idle(look_at) => {
                     failures = 0;

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod limits;
 pub mod peers;
 pub mod quic;
+pub mod raft;
 pub mod router;
 pub mod token;
 pub mod transport;
@@ -27,9 +28,8 @@ pub mod executor;
 pub mod volumes;
 pub mod agent;
 
-pub mod testing;
 #[cfg(test)]
 mod memory_stream;
 pub mod images;
 pub mod logs;
-pub mod raft;
+pub mod testing;

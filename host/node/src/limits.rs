@@ -157,3 +157,31 @@ pub const LOG_RETRY_DELAY: Duration = Duration::from_millis(1_000);
 pub const REST_WORTH: Duration = Duration::from_millis(2);
 /// Least wait between two plans of which the first changed nothing.
 pub const PLAN_WAIT_MIN: Duration = Duration::from_millis(5);
+/// Plans that are applied one after the other before the leader rests a little.
+pub const PLANS_IN_A_ROW_MAX: u32 = 64;
+
+/// Connections through published ports of one node at once; further ones wait in the system's backlog.
+pub const INGRESS_CONNECTIONS_MAX: usize = 32_768;
+/// Connections that wait to be accepted on one published port.
+pub const INGRESS_BACKLOG: u32 = 1_024;
+/// Wait before a port that could not be bound is tried again.
+pub const INGRESS_RETRY_DELAY: Duration = Duration::from_millis(1_000);
+/// Wait after a failed accept, which mostly means that the process has too many files open.
+pub const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// A client of a published port that is silent this long is asked whether it is still there; an idle one is never cut.
+pub const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Bytes of the body of a request to the API, images excepted.
+pub const API_BODY_BYTES_MAX: usize = 4 << 20;
+/// Connections to the API at once; further ones wait.
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// How long requests under way may take to end once the node stops.
+pub const API_DRAIN_MAX: Duration = Duration::from_millis(500);
+/// How long the API tries a change again whose basis was overtaken.
+pub const API_STALE_TRIES_MAX: usize = 5;
+
+/// A DNS client on TCP may be silent this long.
+pub const DNS_TCP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Answers that wait to be sent on one DNS connection.
+pub const DNS_TCP_ANSWERS_MAX: usize = 32;
+

@@ -17,6 +17,7 @@ use minicloud_core::id::{Index, NodeId, TaskId};
 use minicloud_core::limits::HEARTBEAT_INTERVAL;
 use minicloud_core::state::{NodeDescription, Role};
 use minicloud_core::task::TaskStatus;
+use minicloud_core::time::Timestamp;
 use minicloud_core::view::NodeView;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
@@ -133,9 +134,25 @@ impl SessionHandle {
         self.shared.reports.notify_one();
     }
 
+    /// A remark on a task that goes on as it is, for `service ps`: a port that is taken, say. Empty: all is well again.
+    pub fn remark(&self, task: TaskId, message: &str, at: Timestamp) {
+        self.shared.outbox().remark(task, message, at, Instant::now());
+        self.shared.reports.notify_one();
+    }
+
     /// The view has the task no longer, and it has ended here.
     pub fn forget(&self, task: TaskId) {
         self.shared.outbox().forget(task);
+    }
+
+    /// What was last said of a task; `None` when it is not one of this node's.
+    pub fn last_word(&self, task: TaskId) -> Option<TaskStatus> {
+        self.shared.outbox().last_word(task).cloned()
+    }
+
+    /// The index of the view that is in force here.
+    pub fn applied(&self) -> watch::Receiver<Index> {
+        self.shared.applied.subscribe()
     }
 
     /// This node's routes are those of the view at `index`.

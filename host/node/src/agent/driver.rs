@@ -156,8 +156,8 @@ impl Driver {
     }
 
     fn keep(&mut self, running: Arc<dyn RunningTask>) {
-        if let Some(assigned) = self.machine.assigned() {
-            self.tools.running.insert(Arc::clone(assigned), Arc::clone(&running));
+        if let (Some(assigned), Some(net)) = (self.machine.assigned(), &self.held.net) {
+            self.tools.running.insert(Arc::clone(assigned), Arc::clone(&running), net.clone());
         }
         self.held.running = Some(Arc::clone(&running));
         self.exit = Some(Box::pin(async move { running.wait().await }));

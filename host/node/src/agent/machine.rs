@@ -254,3 +254,7 @@ fn shorten(mut text: String, bytes_max: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use minicloud_core::id::TaskId;
 use minicloud_core::task::TaskUsage;
 use minicloud_core::view::AssignedTask;
+use minicloud_net::TaskNet;
 
 use crate::executor::RunningTask;
 
@@ -18,23 +19,37 @@ pub struct RunningTasks {
 struct Entry {
     assigned: Arc<AssignedTask>,
     running: Arc<dyn RunningTask>,
+    net: TaskNet,
+}
+
+impl Entry {
+    /// What the executor measures, with the traffic that the network counts.
+    fn usage(&self) -> TaskUsage {
+        let traffic = self.net.usage();
+        TaskUsage {
+            connections: u32::try_from(traffic.connections).unwrap_or(u32::MAX),
+            received_bytes: traffic.received_bytes,
+            sent_bytes: traffic.sent_bytes,
+            ..self.running.usage()
+        }
+    }
 }
 
 impl RunningTasks {
     /// What one task uses; `None` when it does not run here.
     pub fn usage(&self, task: TaskId) -> Option<TaskUsage> {
-        let running = Arc::clone(&self.lock().get(&task)?.running);
-        Some(running.usage())
+        let entry = self.lock().get(&task)?.clone();
+        Some(entry.usage())
     }
 
     /// Every task that runs here, with what it uses.
     pub fn usages(&self) -> Vec<(Arc<AssignedTask>, TaskUsage)> {
         let entries: Vec<Entry> = self.lock().values().cloned().collect();
-        entries.into_iter().map(|entry| (entry.assigned, entry.running.usage())).collect()
+        entries.into_iter().map(|entry| (Arc::clone(&entry.assigned), entry.usage())).collect()
     }
 
-    pub(super) fn insert(&self, assigned: Arc<AssignedTask>, running: Arc<dyn RunningTask>) {
-        self.lock().insert(assigned.id, Entry { assigned, running });
+    pub(super) fn insert(&self, assigned: Arc<AssignedTask>, running: Arc<dyn RunningTask>, net: TaskNet) {
+        self.lock().insert(assigned.id, Entry { assigned, running, net });
     }
 
     pub(super) fn remove(&self, task: TaskId) {
