@@ -33,3 +33,8 @@ mod memory_stream;
 pub mod images;
 pub mod logs;
 pub mod testing;
+pub mod overlay;
+mod socket_stream;
+pub mod ingress;
+pub mod usage;
+pub mod dns;
