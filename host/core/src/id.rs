@@ -33,6 +33,11 @@ macro_rules! ids {
                 f.pad(&$write(self.0))
             }
         }
+        impl From<u64> for $name {
+            fn from(value: u64) -> Self {
+                $name(value)
+            }
+        }
         impl FromStr for $name {
             type Err = ParseIdError;
             fn from_str(text: &str) -> Result<Self, ParseIdError> {

@@ -38,3 +38,7 @@ mod socket_stream;
 pub mod ingress;
 pub mod usage;
 pub mod dns;
+pub mod data_dir;
+pub mod founding;
+pub mod join;
+pub mod member;

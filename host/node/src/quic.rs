@@ -48,9 +48,8 @@ pub struct Quic {
 }
 
 impl Quic {
-    /// Listens on `address`; an unspecified IPv6 address takes IPv4 too. Must run inside a tokio runtime.
-    pub fn bind(address: SocketAddr, identity: &Identity, reset_key: &ResetKey) -> io::Result<Quic> {
-        let socket = bind_socket(address)?;
+    /// Serves on a socket from [`bind_socket`]. Must run inside a tokio runtime.
+    pub fn new(socket: UdpSocket, identity: &Identity, reset_key: &ResetKey) -> io::Result<Quic> {
         let config = EndpointConfig::new(reset_key.hmac());
         let server = config::server(identity).map_err(io::Error::other)?;
         let clients = config::Clients::new(identity).map_err(io::Error::other)?;
@@ -188,7 +187,8 @@ impl Link for QuicLink {
     }
 }
 
-fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Takes the UDP socket; an unspecified IPv6 address takes IPv4 too.
+pub fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;

@@ -1,5 +1,5 @@
 //! The newcomer's end of a join connection: no certificate yet, the cluster's authority pinned by its fingerprint.
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use minicloud_core::state::Role;
@@ -32,13 +32,14 @@ impl Newcomer {
     }
 }
 
-/// Connects to the manager at `address`, if its cluster's authority has this fingerprint.
-pub async fn connect_newcomer(address: SocketAddr, authority: Fingerprint) -> Result<Newcomer, LinkError> {
+/// Connects from `local` to the manager at `address`, if its cluster's authority has this fingerprint.
+pub async fn connect_newcomer(address: SocketAddr, authority: Fingerprint, local: IpAddr) -> Result<Newcomer, LinkError> {
     let unreachable = |reason: String| LinkError::Unreachable { address, reason };
     let pin = Arc::new(Pin { authority, seen: OnceLock::new(), foreign: OnceLock::new() });
     let config = config::newcomer(pin.clone()).map_err(|error| unreachable(error.to_string()))?;
-    let any = if address.is_ipv4() { SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) } else { SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)) };
-    let endpoint = Endpoint::client(any).map_err(|error| unreachable(error.to_string()))?;
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let local = if local.is_ipv4() == address.is_ipv4() { local } else { any };
+    let endpoint = Endpoint::client(SocketAddr::new(local, 0)).map_err(|error| unreachable(error.to_string()))?;
     let connecting = endpoint.connect_with(config, address, &role_name(Role::Manager)).map_err(|error| unreachable(error.to_string()))?;
     let connected = connecting.await;
     if pin.foreign.get().is_some() {

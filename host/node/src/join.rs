@@ -1,0 +1,283 @@
+//! Certificates over the wire: newcomers join with a token, members renew.
+//!
+//! Any manager serves it. It reads the state linearizably, so a token that was rotated admits nobody; it sets
+//! subject, names and role itself; and the node's record stands in the log before anything is signed.
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use minicloud_core::command::{Command, Rejection};
+use minicloud_core::id::{ClusterId, NodeId};
+use minicloud_core::state::{Availability, ClusterState, Role};
+use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use crate::cluster::{Cluster, ProposeError};
+use crate::env::Env;
+use crate::frame;
+use crate::identity::{Authority, Identity, IdentityError, NodeKey, Subject};
+use crate::limits::JOIN_TIMEOUT;
+use crate::peers::{PeerError, Peers};
+use crate::quic::connect_newcomer;
+use crate::router::{JoinService, StreamService};
+use crate::token::{Secret, Token, role_of};
+use crate::transport::{BoxStream, LinkError, Peer, StreamKind};
+
+#[derive(Serialize, Deserialize)]
+struct JoinRequest {
+    secret: String,
+    /// DER of a certificate signing request; only its key is used.
+    request: Vec<u8>,
+    hostname: String,
+    availability: Availability,
+    /// `None`: the address that the manager sees, with `port`.
+    advertise: Option<IpAddr>,
+    port: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RenewRequest {
+    request: Vec<u8>,
+}
+
+/// What a newcomer is given.
+#[derive(Serialize, Deserialize)]
+struct Admission {
+    node: NodeId,
+    role: Role,
+    cluster: ClusterId,
+    epoch: u64,
+    address: SocketAddr,
+    certificate: Vec<u8>,
+    managers: Vec<(NodeId, SocketAddr)>,
+}
+
+type Answer<T> = Result<T, Denied>;
+
+/// Why a certificate was not given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Denied {
+    /// Another try does not help.
+    Refused(String),
+    /// The cluster could not decide now.
+    Later(String),
+}
+
+/// What a newcomer says of itself.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    pub token: Token,
+    /// Tried in this order.
+    pub managers: Vec<SocketAddr>,
+    pub hostname: String,
+    pub availability: Availability,
+    /// Where it will listen. The port must be the real one.
+    pub listen: SocketAddr,
+    /// Where others shall reach it; `None`: where the manager sees it.
+    pub advertise: Option<IpAddr>,
+}
+
+/// A new member, before anything is written down.
+pub struct Joined {
+    pub identity: Identity,
+    pub epoch: u64,
+    /// Where others reach it.
+    pub address: SocketAddr,
+    pub managers: Vec<(NodeId, SocketAddr)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The user can mend it.
+    #[error("{0}")]
+    Refused(String),
+    #[error("no manager could be joined: {0}")]
+    Unreachable(String),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+/// Joins the cluster that the token names, through the first manager that answers.
+pub async fn join(joining: &Joining) -> Result<Joined, JoinError> {
+    let mut failures = Vec::new();
+    for manager in &joining.managers {
+        match timeout(JOIN_TIMEOUT, join_at(*manager, joining)).await {
+            Ok(Ok(joined)) => return Ok(joined),
+            Ok(Err(JoinError::Unreachable(reason))) => failures.push(format!("{manager}: {reason}")),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => failures.push(format!("{manager}: no answer")),
+        }
+    }
+    Err(JoinError::Unreachable(failures.join("; ")))
+}
+
+async fn join_at(manager: SocketAddr, joining: &Joining) -> Result<Joined, JoinError> {
+    let lost = |error: io::Error| JoinError::Unreachable(error.to_string());
+    let newcomer = connect_newcomer(manager, joining.token.authority, joining.listen.ip()).await?;
+    let key = NodeKey::generate()?;
+    let request = JoinRequest {
+        secret: joining.token.secret.to_hex().to_string(),
+        request: key.request_der()?,
+        hostname: joining.hostname.clone(),
+        availability: joining.availability,
+        advertise: joining.advertise,
+        port: joining.listen.port(),
+    };
+    let mut stream = newcomer.open().await?;
+    frame::write(&mut stream, &request).await.map_err(lost)?;
+    stream.shutdown().await.map_err(lost)?;
+    let answer: Answer<Admission> = frame::expect(&mut stream).await.map_err(lost)?;
+    let admission = answer.map_err(|denied| match denied {
+        Denied::Refused(reason) => JoinError::Refused(reason),
+        Denied::Later(reason) => JoinError::Unreachable(reason),
+    })?;
+    let certificate = CertificateDer::from(admission.certificate);
+    let identity = key.into_identity(certificate, newcomer.authority().clone())?;
+    Ok(Joined { identity, epoch: admission.epoch, address: admission.address, managers: admission.managers })
+}
+
+/// Asks a manager for a new certificate, with the role that the state has now. The node keeps its id.
+pub async fn renew(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError> {
+    let lost = |error: io::Error| JoinError::Unreachable(error.to_string());
+    let key = NodeKey::generate()?;
+    let mut stream = peers.open(manager, StreamKind::Join).await?;
+    frame::write(&mut stream, &RenewRequest { request: key.request_der()? }).await.map_err(lost)?;
+    stream.shutdown().await.map_err(lost)?;
+    let answer: Answer<(Vec<u8>, Vec<u8>)> = frame::expect(&mut stream).await.map_err(lost)?;
+    let (certificate, authority) = answer.map_err(|denied| match denied {
+        Denied::Refused(reason) => JoinError::Refused(reason),
+        Denied::Later(reason) => JoinError::Unreachable(reason),
+    })?;
+    Ok(key.into_identity(CertificateDer::from(certificate), CertificateDer::from(authority))?)
+}
+
+/// Admits newcomers and renews members' certificates, on managers.
+pub struct JoinDesk {
+    env: Env,
+    cluster: Cluster,
+}
+
+impl JoinDesk {
+    pub fn new(env: &Env, cluster: &Cluster) -> JoinDesk {
+        JoinDesk { env: env.clone(), cluster: cluster.clone() }
+    }
+
+    async fn admit(&self, remote: SocketAddr, request: JoinRequest) -> Answer<Admission> {
+        let state = self.cluster.read().await?;
+        let founding = &state.cluster.as_ref().ok_or_else(not_founded)?.founding;
+        let role = Secret::from_hex(&request.secret)
+            .and_then(|secret| role_of(&secret, &founding.manager_secret_hash, &founding.worker_secret_hash))
+            .ok_or_else(|| {
+                warn!(%remote, "refused a join token");
+                Denied::Refused(
+                    "the join token is wrong or was rotated: print the current one with `minicloud join-token worker` on a manager".into(),
+                )
+            })?;
+        let authority = authority(&state)?;
+        let address = SocketAddr::new(request.advertise.unwrap_or(remote.ip()), request.port);
+        let add = Command::AddNode { hostname: request.hostname, role, availability: request.availability, address };
+        let added = self.cluster.propose(add).await?;
+        let node = added.node.ok_or_else(|| Denied::Later("the cluster gave no node id".into()))?;
+        let subject = Subject { node, role, cluster: founding.id };
+        let certificate = authority.sign(&request.request, subject, self.env.now())?;
+        info!(%node, %role, %address, "admitted a node");
+        let managers = state.nodes.values().filter(|node| node.role == Role::Manager).map(|node| (node.id, node.address)).collect();
+        let epoch = state.cluster.as_ref().map_or(0, |cluster| cluster.epoch);
+        Ok(Admission { node, role, cluster: founding.id, epoch, address, certificate: certificate.to_vec(), managers })
+    }
+
+    async fn renew(&self, peer: Peer, request: RenewRequest) -> Answer<(Vec<u8>, Vec<u8>)> {
+        let state = self.cluster.read().await?;
+        let founding = &state.cluster.as_ref().ok_or_else(not_founded)?.founding;
+        let removed =
+            || Denied::Refused(format!("node {} was removed from the cluster: remove its data directory and join it again", peer.node));
+        let row = state.nodes.get(&peer.node).ok_or_else(removed)?;
+        let authority = authority(&state)?;
+        let subject = Subject { node: peer.node, role: row.role, cluster: founding.id };
+        let certificate = authority.sign(&request.request, subject, self.env.now())?;
+        info!(node = %peer.node, role = %row.role, "renewed a certificate");
+        Ok((certificate.to_vec(), authority.certificate().to_vec()))
+    }
+}
+
+#[async_trait]
+impl JoinService for JoinDesk {
+    async fn serve(&self, remote: SocketAddr, mut stream: BoxStream) {
+        let served = async {
+            let request = frame::expect(&mut stream).await?;
+            reply(&mut stream, self.admit(remote, request).await).await
+        };
+        if let Err(error) = served.await {
+            debug!(%remote, %error, "join request ended");
+        }
+    }
+}
+
+#[async_trait]
+impl StreamService for JoinDesk {
+    async fn serve(&self, peer: Peer, mut stream: BoxStream) {
+        let served = async {
+            let request = frame::expect(&mut stream).await?;
+            reply(&mut stream, self.renew(peer, request).await).await
+        };
+        if let Err(error) = served.await {
+            debug!(node = %peer.node, %error, "renewal ended");
+        }
+    }
+}
+
+async fn reply<T: Serialize>(stream: &mut BoxStream, answer: Answer<T>) -> io::Result<()> {
+    frame::write(stream, &answer).await?;
+    stream.shutdown().await
+}
+
+fn authority(state: &ClusterState) -> Result<Authority, Denied> {
+    let founding = &state.cluster.as_ref().ok_or_else(not_founded)?.founding;
+    Authority::from_pem(&founding.ca_certificate, &founding.ca_key).map_err(|error| Denied::Later(error.to_string()))
+}
+
+fn not_founded() -> Denied {
+    Denied::Later("this manager does not know its cluster yet".into())
+}
+
+impl From<ProposeError> for Denied {
+    fn from(error: ProposeError) -> Denied {
+        match error {
+            ProposeError::Rejected(rejection) => rejection.into(),
+            error => Denied::Later(error.to_string()),
+        }
+    }
+}
+
+impl From<Rejection> for Denied {
+    fn from(rejection: Rejection) -> Denied {
+        Denied::Refused(rejection.to_string())
+    }
+}
+
+impl From<IdentityError> for Denied {
+    fn from(error: IdentityError) -> Denied {
+        Denied::Refused(error.to_string())
+    }
+}
+
+impl From<LinkError> for JoinError {
+    fn from(error: LinkError) -> JoinError {
+        match error {
+            LinkError::Refused { reason, .. } => JoinError::Refused(reason),
+            error => JoinError::Unreachable(error.to_string()),
+        }
+    }
+}
+
+impl From<PeerError> for JoinError {
+    fn from(error: PeerError) -> JoinError {
+        match error {
+            PeerError::Link(error) => error.into(),
+            error => JoinError::Unreachable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A node as a member of its cluster: identity, transport, and on managers consensus. What `node` assembles upon.
+//!
+//! The story: `listen`, then `found` or `join` once in the node's life, then `open` at every start. `open` does not
+//! accept connections yet: add services to `routes`, and `Router::run` it. A manager that has just joined then
+//! calls `enlist`.
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use crate::cluster::{Cluster, ClusterError, ProposeError};
+use crate::data_dir::{DataDir, DataDirError, NodeFile};
+use crate::env::Env;
+use crate::founding::{self, Founding, FoundingError};
+use crate::hello::Local;
+use crate::identity::IdentityError;
+use crate::join::{self, JoinDesk, JoinError, Joining};
+use crate::peers::Peers;
+use crate::quic::{self, Quic};
+use crate::router::{Allow, Router};
+use crate::transport::{StreamKind, Transport};
+use minicloud_core::state::Role;
+
+/// An open member. Dropping it does not stop it: call `shutdown`.
+pub struct Member {
+    pub env: Env,
+    pub dir: DataDir,
+    pub file: NodeFile,
+    pub transport: Arc<Quic>,
+    pub peers: Peers,
+    /// On managers.
+    pub cluster: Option<Cluster>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Founding(#[from] FoundingError),
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+/// Takes the UDP socket. Port 0: one is chosen, and kept for later starts.
+pub fn listen(address: SocketAddr) -> Result<UdpSocket, MemberError> {
+    quic::bind_socket(address).map_err(|source| MemberError::Listen { address, source })
+}
+
+/// Founds a cluster in an empty data directory. A port 0 in `founding.address` becomes the socket's.
+pub async fn found(env: &Env, dir: &DataDir, socket: &UdpSocket, mut founding: Founding) -> Result<NodeFile, MemberError> {
+    dir.must_be_empty()?;
+    let listen = local_address(socket)?;
+    if founding.address.port() == 0 {
+        founding.address.set_port(listen.port());
+    }
+    // What an earlier try that failed left behind.
+    dir.remove_raft()?;
+    let (cluster, identity) = founding::prepare(env, &founding)?;
+    let file = NodeFile {
+        version: NodeFile::VERSION,
+        node: identity.certified.node,
+        role: Role::Manager,
+        cluster: cluster.id,
+        epoch: 0,
+        listen,
+        advertise: founding.address,
+        managers: Vec::new(),
+    };
+    dir.write_identity(&identity)?;
+    founding::write_log(env, &dir.raft()?, &founding, cluster).await?;
+    dir.write_node(&file)?;
+    Ok(file)
+}
+
+/// Joins a cluster from an empty data directory. `joining.listen` becomes the socket's address.
+pub async fn join(dir: &DataDir, socket: &UdpSocket, mut joining: Joining) -> Result<NodeFile, MemberError> {
+    dir.must_be_empty()?;
+    let listen = local_address(socket)?;
+    joining.listen = listen;
+    dir.remove_raft()?;
+    let joined = join::join(&joining).await?;
+    let file = NodeFile {
+        version: NodeFile::VERSION,
+        node: joined.identity.certified.node,
+        role: joined.identity.certified.role,
+        cluster: joined.identity.cluster,
+        epoch: joined.epoch,
+        listen,
+        advertise: joined.address,
+        managers: joined.managers.into_iter().map(|(_, address)| address).chain(joining.managers).collect(),
+    };
+    dir.write_identity(&joined.identity)?;
+    dir.write_node(&file)?;
+    Ok(file)
+}
+
+impl Member {
+    /// Opens what the data directory holds, on a socket from [`listen`] at the address in its node file.
+    pub async fn open(env: &Env, dir: DataDir, socket: UdpSocket) -> Result<Member, MemberError> {
+        let file = dir.node()?;
+        let identity = dir.identity()?;
+        let reset_key = dir.reset_key(&*env.random)?;
+        let listening = |source| MemberError::Listen { address: file.listen, source };
+        let transport = Arc::new(Quic::new(socket, &identity, &reset_key).map_err(listening)?);
+        let role = identity.certified.role;
+        let local = Local::new(identity.certified.node, role, identity.cluster, file.epoch, file.advertise);
+        let peers = Peers::new(local, transport.clone());
+        let cluster = match role {
+            Role::Manager => Some(Cluster::open(env, &dir.raft()?, &peers).await?),
+            Role::Worker => None,
+        };
+        Ok(Member { env: env.clone(), dir, file, transport, peers, cluster })
+    }
+
+    /// A router with everything that consensus and joining need; the node adds its own services.
+    pub fn routes(&self) -> Router {
+        let router = Router::new(&self.peers);
+        let Some(cluster) = &self.cluster else { return router };
+        let desk = Arc::new(JoinDesk::new(&self.env, cluster));
+        cluster.routes(router).stream(StreamKind::Join, Allow::Members, desk.clone()).newcomers(desk)
+    }
+
+    /// On a manager: returns once it votes. At once unless it has just joined. The router must be running.
+    pub async fn enlist(&self) -> Result<(), ProposeError> {
+        match &self.cluster {
+            Some(cluster) => cluster.enlist(&self.file.managers).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Hands over leadership, stops consensus, and closes every connection.
+    pub async fn shutdown(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.shutdown().await;
+        }
+        self.transport.close().await;
+    }
+}
+
+fn local_address(socket: &UdpSocket) -> Result<SocketAddr, MemberError> {
+    socket.local_addr().map_err(|source| MemberError::Listen { address: SocketAddr::from(([0, 0, 0, 0], 0)), source })
+}
