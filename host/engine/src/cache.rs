@@ -88,7 +88,7 @@ impl Cache {
         entry.load(&self.engine).unwrap_or(component)
     }
 
-    /// Remove the entries used least recently beyond the bound.
+    /// Remove the entries written longest ago beyond the bound.
     fn prune(&self) {
         let Ok(listing) = fs::read_dir(&self.folder) else { return };
         let codes = listing.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|ext| ext == "cwasm"));

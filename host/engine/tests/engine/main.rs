@@ -1,0 +1,12 @@
+//! The engine with real components on a real virtual network, without a cluster.
+//!
+//! The components are built first: `cd guests && cargo build --release --target wasm32-wasip2`.
+mod cache;
+mod commands;
+mod components;
+mod dockercoins;
+mod http_services;
+mod limits;
+mod sockets;
+mod support;
+mod volumes;
