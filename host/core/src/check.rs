@@ -65,9 +65,10 @@ fn versions(state: &ClusterState, found: &mut Found) {
     }
 }
 
-/// Each address lies in its network and has one holder.
+/// Each address lies in its network and has one holder; what has ended holds none.
 fn addresses(state: &ClusterState, found: &mut Found) {
-    let tasks = state.tasks.values().map(|task| (format!("task {}", task.id), &task.addresses));
+    let tasks = state.tasks.values().filter(|task| !task.status.state.is_final());
+    let tasks = tasks.map(|task| (format!("task {}", task.id), &task.addresses));
     let services = state.services.values().map(|service| (format!("service {}", service.id), &service.vips));
     let mut holders = BTreeMap::new();
     for (holder, addresses) in tasks.chain(services) {
@@ -123,7 +124,7 @@ fn task(state: &ClusterState, task: &Task, found: &mut Found) {
     }
 }
 
-/// What mounts a volume runs where the volume is, and one task of a slot at a time.
+/// What mounts a volume runs where the volume is, and one task of a slot at a time has it.
 fn volumes(state: &ClusterState, found: &mut Found) {
     let mounting = state.tasks.values().filter(|task| task.occupies_node() && !task.template.mounts.is_empty());
     let mut slots = BTreeMap::new();
@@ -132,9 +133,9 @@ fn volumes(state: &ClusterState, found: &mut Found) {
             let volume = state.volumes.values().find(|volume| volume.spec.name == mount.volume);
             let there = volume.is_some_and(|volume| volume.node == task.node);
             found.ensure(there, || format!("task {} runs away from volume {}", task.id, mount.volume));
-        }
-        if let Some(other) = slots.insert((task.service, task.slot), task.id) {
-            found.ensure(false, || format!("tasks {other} and {} share a slot and its volume", task.id));
+            if let Some(other) = slots.insert((task.service, task.slot, mount.volume.as_str()), task.id).filter(|other| *other != task.id) {
+                found.ensure(false, || format!("tasks {other} and {} share a slot and its volume", task.id));
+            }
         }
     }
 }

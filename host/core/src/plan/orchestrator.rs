@@ -50,7 +50,7 @@ fn first_to_go(mut slots: Vec<&SlotTasks>) -> Vec<&SlotTasks> {
 
 /// The how-many-th slot of the service this is on its node.
 fn rank(slot: &SlotTasks, nth_on_node: &mut BTreeMap<NodeId, usize>) -> usize {
-    let Some(node) = slot.newest().node else { return 0 };
+    let Some(node) = slot.live().last().and_then(|task| task.node) else { return 0 };
     let nth = nth_on_node.entry(node).or_default();
     *nth += 1;
     *nth
@@ -80,11 +80,11 @@ fn global(draft: &mut Draft, service: &Service, slots: &[SlotTasks]) {
     let _full = missing.into_iter().try_for_each(|slot| draft.create(service, slot).then_some(()));
 }
 
-/// After a change of mode, slots of the other kind go once those of this kind run.
+/// After a change of mode, slots of the other kind go one by one as those of this kind run.
 fn hand_over(draft: &mut Draft, service: &Service, open: &[&SlotTasks], wanted: usize, others: Vec<&SlotTasks>) {
-    if stops_first(service) || (open.len() >= wanted && open.iter().all(|slot| is_running(slot) || slot.live().is_empty())) {
-        close(draft, others);
-    }
+    let settled = open.iter().filter(|slot| is_running(slot) || slot.live().is_empty()).count();
+    let kept = if stops_first(service) { 0 } else { wanted.saturating_sub(settled) };
+    close(draft, others.into_iter().skip(kept));
 }
 
 /// The slots' tasks, with their history, are to stop and be forgotten.

@@ -11,11 +11,11 @@ use crate::task::TaskState;
 use crate::time::Timestamp;
 
 use super::draft::{Backoff, Draft};
-use super::slots::{SlotTasks, is_lost, is_outdated, slots, stops_first};
+use super::slots::{SlotTasks, is_lost, is_outdated, own_slots, stops_first};
 
 pub(super) fn run(draft: &mut Draft) {
     for service in draft.services() {
-        for slot in slots(&draft.state, &service) {
+        for slot in own_slots(&draft.state, &service) {
             mend(draft, &service, &slot);
         }
     }

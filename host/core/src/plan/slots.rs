@@ -1,7 +1,7 @@
 //! The tasks of a service slot by slot, and what several stages ask of a task.
 use std::sync::Arc;
 
-use crate::spec::{PublishMode, UpdateOrder};
+use crate::spec::{PublishMode, ServiceMode, UpdateOrder};
 use crate::state::{Availability, ClusterState, NodeStatus, Service, Slot, Task};
 use crate::task::TaskState;
 
@@ -36,6 +36,14 @@ pub(super) fn slots(state: &ClusterState, service: &Service) -> Vec<SlotTasks> {
     for slot in &mut slots {
         slot.tasks.sort_by_key(|task| (task.created, task.id));
     }
+    slots
+}
+
+/// The occupied slots of the kind that the service's mode has; after a change of mode the others only wait to go.
+pub(super) fn own_slots(state: &ClusterState, service: &Service) -> Vec<SlotTasks> {
+    let global = service.spec.mode == ServiceMode::Global;
+    let mut slots = slots(state, service);
+    slots.retain(|slot| matches!(slot.slot, Slot::Node(_)) == global);
     slots
 }
 

@@ -14,11 +14,11 @@ use crate::time::Timestamp;
 
 use super::draft::{Backoff, Draft};
 use super::restart;
-use super::slots::{SlotTasks, is_good, is_lost, is_misplaced, is_outdated, slots, stops_first};
+use super::slots::{SlotTasks, is_good, is_lost, is_misplaced, is_outdated, own_slots, stops_first};
 
 pub(super) fn run(draft: &mut Draft) {
     for service in draft.services() {
-        let slots = slots(&draft.state, &service);
+        let slots = own_slots(&draft.state, &service);
         let stages: Vec<(&SlotTasks, Stage)> = slots.iter().map(|slot| (slot, advance(draft, &service, slot))).collect();
         let update = supervise(draft, &service, &slots);
         replace_outdated(draft, &service, &stages, update);
@@ -32,8 +32,8 @@ enum Stage {
     Settled(Timestamp),
     /// Its task is on its way.
     Moving,
-    /// Its task runs an older template.
-    Outdated(Arc<Task>),
+    /// Its task runs an older template; the next try waits that long.
+    Outdated(Arc<Task>, Backoff),
     /// Nothing to do, or nothing that can be done now.
     Idle,
 }
@@ -43,7 +43,7 @@ fn advance(draft: &mut Draft, service: &Service, slot: &SlotTasks) -> Stage {
     let live = slot.live();
     match live.as_slice() {
         [] => vacant(draft, slot),
-        [task] => single(draft, service, slot.slot, task),
+        [task] => single(draft, service, slot, task),
         [older @ .., newest] => several(draft, service, older, newest),
     }
 }
@@ -54,18 +54,46 @@ fn vacant(draft: &Draft, slot: &SlotTasks) -> Stage {
     if stopping { Stage::Moving } else { Stage::Idle }
 }
 
-fn single(draft: &mut Draft, service: &Service, slot: Slot, task: &Arc<Task>) -> Stage {
+fn single(draft: &mut Draft, service: &Service, slot: &SlotTasks, task: &Arc<Task>) -> Stage {
     if is_lost(&draft.state, task) {
         return Stage::Idle;
     }
-    if is_misplaced(&draft.state, service, task) {
-        replace(draft, service, slot, task, Backoff::default());
-        return Stage::Moving;
+    let misplaced = is_misplaced(&draft.state, service, task);
+    if !misplaced && !is_outdated(service, task) {
+        return settled(task);
     }
-    if is_outdated(service, task) {
-        return Stage::Outdated(Arc::clone(task));
+    match (outcome(service, slot, task, draft.now), misplaced) {
+        (Outcome::Done, _) => {
+            stop(draft, task);
+            Stage::Moving
+        }
+        (Outcome::GivenUp, _) => Stage::Idle,
+        (Outcome::Try(backoff), true) => {
+            replace(draft, service, slot.slot, task, backoff);
+            Stage::Moving
+        }
+        (Outcome::Try(backoff), false) => Stage::Outdated(Arc::clone(task), backoff),
     }
-    settled(task)
+}
+
+/// What came of the tasks that were to replace `old`.
+enum Outcome {
+    /// The last one did its work and ended: it has taken over.
+    Done,
+    /// It failed, and the restart policy wants no other.
+    GivenUp,
+    Try(Backoff),
+}
+
+fn outcome(service: &Service, slot: &SlotTasks, old: &Task, now: Timestamp) -> Outcome {
+    let newest = slot.newest();
+    if newest.created <= old.created || is_outdated(service, newest) || !newest.ended_unasked {
+        return Outcome::Try(Backoff::default());
+    }
+    if !newest.has_failed() {
+        return Outcome::Done;
+    }
+    restart::backoff(newest, &service.spec.task.restart, now).map_or(Outcome::GivenUp, Outcome::Try)
 }
 
 fn settled(task: &Task) -> Stage {
@@ -145,7 +173,7 @@ fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks,
         return;
     }
     let outdated = stages.iter().filter_map(|(slot, stage)| match stage {
-        Stage::Outdated(task) => Some((*slot, task)),
+        Stage::Outdated(task, backoff) => Some((*slot, task, *backoff)),
         _ => None,
     });
     let outdated: Vec<_> = outdated.collect();
@@ -156,10 +184,8 @@ fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks,
         0 => usize::MAX,
         parallelism => parallelism.saturating_sub(in_progress(draft, service, stages)),
     };
-    for (slot, task) in outdated.into_iter().take(budget) {
-        let failed = slot.tasks.iter().rev().find(|task| task.has_failed() && !is_outdated(service, task));
-        let backoff = failed.and_then(|failed| restart::backoff(failed, &service.spec.task.restart, draft.now));
-        replace(draft, service, slot.slot, task, backoff.unwrap_or_default());
+    for (slot, task, backoff) in outdated.into_iter().take(budget) {
+        replace(draft, service, slot.slot, task, backoff);
     }
 }
 
@@ -172,7 +198,7 @@ fn in_progress(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stag
         let busy = match stage {
             Stage::Moving => !(goes_on && slot.newest().failures > 0),
             Stage::Settled(running_at) => within(draft, *running_at, delay),
-            Stage::Outdated(_) | Stage::Idle => false,
+            Stage::Outdated(..) | Stage::Idle => false,
         };
         count += usize::from(busy);
     }
@@ -198,7 +224,7 @@ fn complete(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]
     for (_, stage) in stages {
         match stage {
             Stage::Settled(running_at) => last = last.max(*running_at),
-            Stage::Moving | Stage::Outdated(_) => return,
+            Stage::Moving | Stage::Outdated(..) => return,
             Stage::Idle => {}
         }
     }

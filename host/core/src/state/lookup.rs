@@ -34,7 +34,11 @@ impl Lookup {
         replace(&mut self.tasks_of_service, old.map(place), new.map(place));
         replace(&mut self.tasks_of_node, old.and_then(on_node), new.and_then(on_node));
         let holder = Holder::Task(old.or(new).map_or(TaskId(0), |task| task.id));
-        self.hold(holder, old.map(|task| &task.addresses), new.map(|task| &task.addresses));
+        // A task that has ended keeps its addresses for `service ps`, but holds them no more.
+        let ended = |task: &&Task| task.status.state.is_final();
+        let old = old.filter(|task| !ended(task)).map(|task| &task.addresses);
+        let new = new.filter(|task| !ended(task)).map(|task| &task.addresses);
+        self.hold(holder, old, new);
     }
 
     pub(super) fn service(&mut self, old: Option<&Service>, new: Option<&Service>) {

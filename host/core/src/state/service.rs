@@ -137,11 +137,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The one place where a spec replaces another.
+    /// The one place where a spec replaces another. An update that was paused goes on, unless the service is only scaled.
     fn put_spec(&mut self, service: &Service, spec: ServiceSpec) {
         let (index, at) = (self.index, self.at);
         let new_template = tasks_differ(&service.spec, &spec);
         let same_endpoint = service.allocated == service.version && !endpoint_differs(&service.spec, &spec);
+        let paused = service.update.as_ref().is_some_and(|update| update.state == UpdateState::Paused);
+        let only_scaled = ServiceSpec { mode: service.spec.mode, ..spec.clone() } == *service.spec;
+        let resumes = paused && !only_scaled;
         self.edit_service(service.id, |row| {
             row.previous_spec = Some(Arc::clone(&row.spec));
             row.spec = Arc::new(spec);
@@ -150,11 +153,10 @@ impl Writer<'_> {
             if same_endpoint {
                 row.allocated = index;
             }
-            let paused = row.update.as_ref().is_some_and(|update| update.state == UpdateState::Paused);
             if new_template {
                 row.template_version = index;
             }
-            if new_template || paused {
+            if new_template || resumes {
                 let state = UpdateState::Updating;
                 row.update = Some(UpdateProgress { state, started_at: at, completed_at: None, message: String::new() });
             }

@@ -13,7 +13,7 @@ use crate::spec::TaskTemplate;
 use crate::task::{TaskState, TaskStatus};
 use crate::time::Timestamp;
 
-use super::Writer;
+use super::{ClusterState, NodeStatus, Writer};
 
 /// Where a task stands in its service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +105,14 @@ impl Task {
             (Some(running_at), Some(ended_at)) => ended_at.since(running_at),
             _ => Duration::ZERO,
         }
+    }
+}
+
+impl ClusterState {
+    /// The task runs, is to stay, and its node is not down: connections may go to it.
+    pub fn serves(&self, task: &Task) -> bool {
+        let node = task.node.and_then(|node| self.nodes.get(&node));
+        task.is_running() && node.is_some_and(|node| node.status != NodeStatus::Down)
     }
 }
 

@@ -116,11 +116,9 @@ fn service_route(state: &ClusterState, service: &Service) -> ServiceRoute {
     }
 }
 
-/// A task that connections may go to: running, to stay, and on a node that is not down.
 fn backend(state: &ClusterState, task: &Task) -> Option<Backend> {
-    let node = task.node.filter(|_| task.is_running())?;
-    let up = state.nodes.get(&node)?.status != NodeStatus::Down;
-    up.then(|| Backend { task: task.id, slot: task.slot, node, addresses: task.addresses.clone() })
+    let node = task.node.filter(|_| state.serves(task))?;
+    Some(Backend { task: task.id, slot: task.slot, node, addresses: task.addresses.clone() })
 }
 
 fn assigned_task(state: &ClusterState, task: &Task, volumes: &BTreeMap<&str, VolumeId>) -> AssignedTask {

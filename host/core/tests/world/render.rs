@@ -93,3 +93,14 @@ fn task_line(world: &World, task: &Task) -> String {
     }
     line
 }
+
+/// Of every live task its addresses, by network.
+pub fn addresses(world: &World) -> String {
+    let network = |id| world.state.networks.get(id).map_or("(gone)", |network| network.spec.name.as_str());
+    let mut lines = Vec::new();
+    for task in world.state.tasks.values().filter(|task| task.is_live()) {
+        let addresses: Vec<String> = task.addresses.iter().map(|(id, address)| format!("{} {address}", network(id))).collect();
+        lines.push(format!("{} {}", task_name(world, task.id), addresses.join(", ")));
+    }
+    lines.join("\n")
+}

@@ -133,6 +133,7 @@ fn execute(world: &mut World, verb: &str, arguments: &Arguments) -> Answer {
             let service = arguments.words.first().map(|name| world.state.find_service(name).map(|service| service.id));
             Ok(render::tasks(world, service.transpose()?))
         }
+        "addresses" => Ok(render::addresses(world)),
         "service" => service(world, arguments),
         "spread" => Ok(spread(world)),
         "resolve" => resolve(world, arguments),
