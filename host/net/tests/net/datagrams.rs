@@ -65,8 +65,8 @@ async fn a_full_socket_drops_the_newest() {
     }
     let bytes: usize = std::iter::from_fn(|| to.try_receive().unwrap()).map(|datagram| datagram.payload.len()).sum();
     assert!(bytes > 0 && bytes <= limits::DATAGRAM_BYTES_QUEUED_MAX, "{bytes} bytes waited");
-    from.send_to("again".into(), at(BLUE, 2, 53)).unwrap();
-    assert_eq!(text(to.try_receive().unwrap()), "again");
+    from.send_to(vec![1; 60_000].into(), at(BLUE, 2, 53)).unwrap();
+    assert!(to.try_receive().unwrap().is_some(), "what was received makes room");
 }
 
 #[tokio::test]

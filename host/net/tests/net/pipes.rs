@@ -1,7 +1,7 @@
 //! One direction: order, ends, resets, back-pressure, and memory that stays bounded.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 use bytes::Bytes;
 use minicloud_net::limits::{COALESCE_BELOW_BYTES, PIPE_BYTES_DEFAULT};
@@ -323,15 +323,8 @@ async fn two_threads_lose_neither_bytes_nor_wake_ups() {
             }
         });
         let reading = tokio::spawn(async move { read_all(&mut reader).await.unwrap() });
-        let read = tokio::time::timeout(std::time::Duration::from_secs(60), reading).await.expect("no wake-up is lost");
+        let read = tokio::time::timeout(std::time::Duration::from_secs(30), reading).await.expect("no wake-up is lost");
         assert!(read.unwrap() == expected, "capacity {capacity}, pieces of {piece}");
         writing.await.unwrap();
     }
-}
-
-#[test]
-fn a_pending_poll_is_pending() {
-    let (_writer, mut reader) = pipe(1);
-    let mut cx = Context::from_waker(Waker::noop());
-    assert!(matches!(reader.poll_readable(&mut cx), Poll::Pending));
 }

@@ -271,3 +271,16 @@ async fn unreachable_backends_make_a_service_refuse() {
     let client = attach(&switch, 9, &[BLUE]);
     assert_eq!(client.connect(None, vip(BLUE, 1, 80)).await.unwrap_err(), NetError::Refused);
 }
+
+#[tokio::test]
+async fn a_new_view_does_not_begin_the_rotation_anew() {
+    let (switch, backends, client) = three_backends();
+    backends.iter().for_each(|backend| serve_id(backend, 80));
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(call(&client).await.1);
+        settle().await;
+        switch.set_routes((**switch.routes()).clone());
+    }
+    assert_eq!(order, [1, 2, 3]);
+}

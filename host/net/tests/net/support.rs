@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use minicloud_core::id::{Index, NetworkId, NodeId, ServiceId, TaskId};
@@ -12,6 +13,7 @@ use minicloud_core::state::Slot;
 use minicloud_core::view::{Backend, NetworkRoute, Routes, ServiceRoute};
 use minicloud_net::{Connection, DatagramHeader, NetError, OpenFuture, PipeReader, PipeWriter, StreamHeader, Switch, TaskNet, Uplink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 pub const INGRESS: NetworkId = NetworkId(1);
 pub const EGRESS: NetworkId = NetworkId(2);
@@ -139,6 +141,9 @@ pub fn serve_id(net: &TaskNet, port: u16) {
     });
 }
 
+/// A test that waits longer than this has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub async fn served_by(connection: &mut Connection) -> u64 {
     connection.read_u64().await.unwrap()
 }
@@ -146,7 +151,8 @@ pub async fn served_by(connection: &mut Connection) -> u64 {
 pub async fn read_all(reader: &mut PipeReader) -> Result<Vec<u8>, NetError> {
     let mut all = Vec::new();
     loop {
-        let bytes = poll_fn(|cx| reader.poll_read_bytes(cx, 1 << 20)).await?;
+        let read = poll_fn(|cx| reader.poll_read_bytes(cx, 1 << 20));
+        let bytes = timeout(PATIENCE, read).await.expect("a read that waits is woken")?;
         if bytes.is_empty() {
             return Ok(all);
         }
@@ -156,7 +162,8 @@ pub async fn read_all(reader: &mut PipeReader) -> Result<Vec<u8>, NetError> {
 
 pub async fn write_all(writer: &mut PipeWriter, mut bytes: &[u8]) -> Result<(), NetError> {
     while !bytes.is_empty() {
-        let count = poll_fn(|cx| writer.poll_write(cx, bytes)).await?;
+        let write = poll_fn(|cx| writer.poll_write(cx, bytes));
+        let count = timeout(PATIENCE, write).await.expect("a write that waits is woken")?;
         bytes = &bytes[count..];
     }
     Ok(())
