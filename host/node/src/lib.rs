@@ -6,6 +6,7 @@ pub mod api;
 pub mod client;
 
 pub mod cluster;
+pub mod data_dir;
 pub mod env;
 pub mod frame;
 pub mod hello;
@@ -38,7 +39,6 @@ mod socket_stream;
 pub mod ingress;
 pub mod usage;
 pub mod dns;
-pub mod data_dir;
 pub mod founding;
 pub mod join;
 pub mod member;

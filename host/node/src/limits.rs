@@ -40,6 +40,10 @@ pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(100);
 pub const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(300);
 /// Most silence of the leader before an election.
 pub const ELECTION_TIMEOUT_MAX: Duration = Duration::from_millis(400);
+/// See [`ELECTION_TIMEOUT_MIN`]; for slow disks.
+pub const ELECTION_TIMEOUT_MIN_SLOW: Duration = Duration::from_millis(500);
+/// See [`ELECTION_TIMEOUT_MAX`]; for slow disks.
+pub const ELECTION_TIMEOUT_MAX_SLOW: Duration = Duration::from_millis(1_000);
 /// Log entries between two snapshots.
 pub const SNAPSHOT_ENTRIES: u64 = 5_000;
 /// Log entries kept behind a snapshot for followers that lag a little.

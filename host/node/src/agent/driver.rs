@@ -165,7 +165,7 @@ impl Driver {
 
     /// Does one thing, or begins the step; what is known at once comes back as an event.
     fn perform(&mut self, action: Action) -> Option<Event> {
-        let Some(assigned) = self.machine.assigned().cloned() else { return None };
+        let assigned = self.machine.assigned().cloned()?;
         match action {
             Action::Report(status) => {
                 if !self.halting {
