@@ -67,7 +67,12 @@ async fn starting() {
             task.task.wait().await;
             ended.push(began.elapsed());
         }
-        println!("start {name}: until it runs p50 {:?} p99 {:?}; whole run of hello p50 {:?}", at(&mut started, 50), at(&mut started, 99), at(&mut ended, 50));
+        println!(
+            "start {name}: until it runs p50 {:?} p99 {:?}; whole run of hello p50 {:?}",
+            at(&mut started, 50),
+            at(&mut started, 99),
+            at(&mut ended, 50)
+        );
     }
 }
 
@@ -90,7 +95,11 @@ async fn http() {
                 latencies.extend(client.await.expect("a client"));
             }
             let rate = latencies.len() as f64 / began.elapsed().as_secs_f64();
-            println!("http {name} {path} with {connections} connections: {rate:.0} req/s, p50 {:?} p99 {:?}", at(&mut latencies, 50), at(&mut latencies, 99));
+            println!(
+                "http {name} {path} with {connections} connections: {rate:.0} req/s, p50 {:?} p99 {:?}",
+                at(&mut latencies, 50),
+                at(&mut latencies, 99)
+            );
         }
         println!("  {:?}", front.task.usage());
     }

@@ -12,7 +12,7 @@ use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{Prepared, Proxy, ProxyPre, Request, Response};
-use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode as P2Error;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode as P3Error;
 
 use crate::admission::Permit;
@@ -90,17 +90,18 @@ pub async fn keep(
 }
 
 /// One request in an instance of its own.
+///
+/// The answer goes to its requester straight from the guest's call of `response-outparam.set`: after that the guest
+/// may block its store while it writes the body, which the requester has to read meanwhile.
 async fn answer_once(context: Arc<TaskContext>, component: Component, turn: Arc<Turn>, job: Job) {
-    let mut instance = match Instance::new(&context, &component, &turn).await {
+    let instance = match Instance::new(&context, &component, &turn).await {
         Ok(instance) => instance,
         Err(error) => {
             context.log_error(&format!("minicloud: no instance for a request: {error}"));
             return;
         }
     };
-    let proxy = &instance.proxy;
-    let answered = instance.store.run_concurrent(async |accessor| answer(accessor, proxy, job).await).await;
-    if let Err(error) = answered.flatten() {
+    if let Err(error) = instance.answer_only(job).await {
         report(&context, &error);
     }
 }
@@ -128,7 +129,22 @@ impl Instance {
         Ok(Instance { proxy: proxy.map_err(|error| trap::start_error(&error, &context.memory))?, store })
     }
 
-    /// Answer any number of requests at once, until there are no more senders or the guest traps.
+    /// Answer one request of WASI 0.2, then end.
+    async fn answer_only(mut self, job: Job) -> wasmtime::Result<()> {
+        let Job { request, answer, permit } = job;
+        let Proxy::P2(proxy) = &self.proxy else { return Ok(()) };
+        let mut view = self.store.data_mut().http();
+        let request = view.new_incoming_request(Scheme::Http, request)?;
+        let response = view.new_response_outparam_from_callback(move |response| {
+            // The requester may have left.
+            answer.send(response.map_err(wasmtime::Error::from)).ok();
+        })?;
+        let called = proxy.wasi_http_incoming_handler().call_handle(&mut self.store, request, response).await;
+        drop(permit);
+        called
+    }
+
+    /// Answer any number of requests of WASI 0.3 at once, until there are no more senders or the guest traps.
     async fn serve(&mut self, jobs: &mut mpsc::UnboundedReceiver<Job>) -> wasmtime::Result<()> {
         let proxy = &self.proxy;
         let serving = self.store.run_concurrent(async |accessor| {
@@ -175,5 +191,5 @@ async fn answer(accessor: &Accessor<GuestState>, proxy: &Proxy, job: Job) -> was
 }
 
 fn is_error_code(error: &wasmtime::Error) -> bool {
-    error.is::<P3Error>() || error.is::<P2Error>()
+    error.is::<P3Error>()
 }

@@ -78,10 +78,9 @@ pub fn guest(name: &str) -> Bytes {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../guests/target/wasm32-wasip2/release/{name}.wasm"));
     match std::fs::read(&path) {
         Ok(bytes) => bytes.into(),
-        Err(error) => panic!(
-            "no component {}: {error}; build it: cd guests && cargo build --release --target wasm32-wasip2",
-            path.display()
-        ),
+        Err(error) => {
+            panic!("no component {}: {error}; build it: cd guests && cargo build --release --target wasm32-wasip2", path.display())
+        }
     }
 }
 
@@ -232,6 +231,7 @@ impl HttpClient {
     pub async fn send(&mut self, method: &str, path: &str, body: impl Into<Bytes>) -> http::Response<hyper::body::Incoming> {
         let request = http::Request::builder().method(method).uri(path).header("host", &self.host);
         let request = request.body(Full::new(body.into())).unwrap();
+        patiently("the connection to be ready", self.sender.ready()).await.expect("an open connection");
         patiently("an answer", self.sender.send_request(request)).await.expect("an answer")
     }
 
