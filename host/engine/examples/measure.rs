@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[path = "../tests/engine/support.rs"]
-#[expect(dead_code, reason = "shared with the tests, which use all of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "shared with the tests, which use all of it")]
 mod support;
 
 use std::time::{Duration, Instant};
@@ -88,8 +88,9 @@ async fn http() {
         let _back = start(&node, "back", &component, &[]).await;
         for (path, connections) in [("/", 8), ("/", 32), ("/get?url=http://back/", 8)] {
             let count = if path == "/" { per_connection } else { per_connection / 4 };
+            let net = node.client(NETWORK);
             let began = Instant::now();
-            let clients: Vec<_> = (0..connections).map(|_| tokio::spawn(requests(node.client(NETWORK), path, count))).collect();
+            let clients: Vec<_> = (0..connections).map(|_| tokio::spawn(requests(net.clone(), path, count))).collect();
             let mut latencies = Vec::new();
             for client in clients {
                 latencies.extend(client.await.expect("a client"));
@@ -149,6 +150,7 @@ async fn trips(node: &Node, echo: &Running, count: usize) -> String {
 
 async fn idle() {
     const COUNT: usize = 1_000;
+    const SERVICES: usize = 200;
     for (name, args) in [(CLI2, &["sleep", "3600000"][..]), (CLI3, &["sleep", "3600000"]), (HTTP2, &[]), (HTTP3, &[])] {
         let node = node();
         let component = load(&node.engine, guest(name)).await.expect(name);
@@ -156,7 +158,9 @@ async fn idle() {
         let before = resident_kib();
         let mut tasks = Vec::with_capacity(COUNT);
         for number in 0..COUNT {
-            tasks.push(start(&node, &format!("task{}", number % 200), &component, args).await);
+            let slot = (number / SERVICES) as u8 + 1;
+            let service = format!("task{}", number % SERVICES);
+            tasks.push(node.start_slot(&service, slot, &component, NETWORK, args, |_| {}).await.expect("a start"));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         let after = resident_kib();
@@ -164,7 +168,7 @@ async fn idle() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         println!(
             "idle {name}: {:.1} KiB each of {COUNT} tasks; {:.2} % of a core while idle; {} memory maps",
-            (after - before) as f64 / COUNT as f64,
+            (after as f64 - before as f64) / COUNT as f64,
             (cpu_ticks() - cpu) as f64 / 3.0,
             std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count()),
         );
