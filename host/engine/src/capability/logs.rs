@@ -2,6 +2,7 @@
 //!
 //! Each store has its own two buffers, so that lines of instances that run at once do not mix.
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -62,17 +63,20 @@ impl Line {
         self.partial.extend_from_slice(bytes);
     }
 
+    /// The line is taken out first, so that a sink that panics does not get it again.
     fn end(&mut self) {
-        let line = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
-        (self.sink)(self.stream, line);
-        self.partial.clear();
+        let mut line = std::mem::take(&mut self.partial);
+        (self.sink)(self.stream, line.strip_suffix(b"\r").unwrap_or(&line));
+        line.clear();
+        self.partial = line;
     }
 }
 
 impl Drop for Line {
+    /// May run while a panic unwinds, where another one would end the process.
     fn drop(&mut self) {
-        if !self.partial.is_empty() {
-            self.end();
+        if !self.partial.is_empty() && catch_unwind(AssertUnwindSafe(|| self.end())).is_err() {
+            tracing::error!("a task's log failed while it took the last line");
         }
     }
 }

@@ -109,6 +109,39 @@ async fn requests_beyond_the_queue_get_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn admission_is_held_until_the_body_was_sent() {
+    let node = Node::new();
+    for (name, component) in [("http2", HTTP2), ("http3", HTTP3)] {
+        let service = node.run_with(name, component, &[], |spec| spec.concurrency = Some(1)).await;
+        let client = node.client(NETWORK);
+        let mut slow = HttpClient::connect(&client, name).await;
+        let unread = slow.send("POST", "/body", vec![1; 3_000_000]).await;
+        let next = {
+            let client = client.clone();
+            tokio::spawn(async move { get(&client, name, "/").await.0 })
+        };
+        eventually("the next request to wait", || service.task.usage().queued == 1).await;
+        assert_eq!(service.task.usage().active, 1);
+        http_body_util::BodyExt::collect(unread.into_body()).await.unwrap();
+        assert_eq!(next.await.unwrap(), 200, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_gives_its_admission_back() {
+    let node = Node::new();
+    for (name, component) in [("http2", HTTP2), ("http3", HTTP3)] {
+        let service = node.run_with(name, component, &[], |spec| spec.concurrency = Some(1)).await;
+        let client = node.client(NETWORK);
+        let mut leaving = HttpClient::connect(&client, name).await;
+        drop(leaving.send("POST", "/body", vec![1; 3_000_000]).await);
+        drop(leaving);
+        assert_eq!(get(&client, name, "/").await.0, 200, "{name}");
+        eventually("no request to be left", || service.task.usage().active == 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_answers_what_was_asked_and_takes_nothing_new() {
     let node = Node::new();
     for (name, component) in [("http2", HTTP2), ("http3", HTTP3)] {
