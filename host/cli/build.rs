@@ -18,7 +18,15 @@ fn main() {
 
 fn build() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).ok_or("the package has no repository around it")?.to_owned();
-    for input in ["web/src", "web/index.html", "web/package.json", "web/package-lock.json", "web/vite.config.ts", "guests/Cargo.toml", "guests/Cargo.lock"] {
+    for input in [
+        "web/src",
+        "web/index.html",
+        "web/package.json",
+        "web/package-lock.json",
+        "web/vite.config.ts",
+        "guests/Cargo.toml",
+        "guests/Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     for guest in BUNDLED.iter().chain(&["common"]) {

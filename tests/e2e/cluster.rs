@@ -71,7 +71,19 @@ fn a_component_file_travels_to_the_node_that_runs_it() {
 fn a_volume_survives_a_restart_of_its_node() {
     let cluster = Cluster::found();
     let node = &cluster.nodes[0];
-    node.ok(&["service", "create", "--name", "redis", "--mount", "type=volume,source=data,target=/data", "-p", "6379:6379", "redis", "--appendfsync", "always"]);
+    node.ok(&[
+        "service",
+        "create",
+        "--name",
+        "redis",
+        "--mount",
+        "type=volume,source=data,target=/data",
+        "-p",
+        "6379:6379",
+        "redis",
+        "--appendfsync",
+        "always",
+    ]);
     assert_eq!(redis(node, "SET coin 42\r\n"), "+OK\r\n");
     node.kill();
     node.ok(&["start"]);

@@ -1,17 +1,7 @@
 //! The reference application on a real cluster.
 use serde_json::Value;
 
-use crate::support::{Cluster, Node, wait_for};
-
-/// Deploys DockerCoins with one worker on free ports and waits until everything runs.
-pub fn deploy(node: &Node) {
-    node.ok(&["network", "create", "--driver", "overlay", "dockercoins"]);
-    node.ok(&["service", "create", "--network", "dockercoins", "--name", "redis", "redis"]);
-    node.ok(&["service", "create", "--network", "dockercoins", "--name", "rng", "-p", "8001:80", "rng"]);
-    node.ok(&["service", "create", "--network", "dockercoins", "--name", "hasher", "-p", "8002:80", "hasher"]);
-    node.ok(&["service", "create", "--network", "dockercoins", "--name", "worker", "worker"]);
-    node.ok(&["service", "create", "--network", "dockercoins", "--name", "webui", "-p", "8000:80", "webui"]);
-}
+use crate::support::{Cluster, Node, deploy, wait_for};
 
 /// Hashes counted so far, as the page asks for them.
 pub fn hashes(node: &Node) -> Option<u64> {

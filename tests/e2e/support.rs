@@ -93,7 +93,12 @@ impl Node {
     #[track_caller]
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.cli(args);
-        assert!(output.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -168,6 +173,24 @@ fn wait<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T>
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Deploys DockerCoins with one worker and waits until everything runs; the page is on port 8000.
+pub fn deploy(node: &Node) {
+    node.ok(&["network", "create", "--driver", "overlay", "dockercoins"]);
+    for (service, port) in [("redis", ""), ("rng", "8001:80"), ("hasher", "8002:80"), ("worker", ""), ("webui", "8000:80")] {
+        let mut create = vec!["service", "create", "--network", "dockercoins", "--name", service];
+        if !port.is_empty() {
+            create.extend(["--publish", port]);
+        }
+        create.push(service);
+        node.ok(&create);
+    }
+}
+
+/// Whether a program that a test needs stands on the path.
+pub fn exists(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Two octets that no other test of this or another run uses now.

@@ -61,7 +61,12 @@ pub fn spawn(request: &DaemonRequest) -> anyhow::Result<()> {
 }
 
 fn open_log(path: &Path) -> anyhow::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).with_context(|| format!("the log {} cannot be opened", path.display()))
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("the log {} cannot be opened", path.display()))
 }
 
 /// The body of the hidden subcommand.
@@ -99,8 +104,9 @@ fn announce(announcement: &Announcement) {
 }
 
 fn trace_to_stderr(colours: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MINICLOUD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,openraft=warn,quinn=warn,wasmtime=warn,cranelift=warn,hickory_server=warn"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MINICLOUD_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,openraft=warn,quinn=warn,wasmtime=warn,cranelift=warn,hickory_server=warn")
+    });
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).try_init();
 }
 

@@ -57,7 +57,11 @@ impl Executor for EngineExecutor {
             cpu_millis: run.cpu_millis,
             http_port: run.http_port,
             concurrency: run.concurrency,
-            mounts: run.mounts.into_iter().map(|mount| HostMount { host: mount.host, guest: mount.guest, read_only: mount.read_only }).collect(),
+            mounts: run
+                .mounts
+                .into_iter()
+                .map(|mount| HostMount { host: mount.host, guest: mount.guest, read_only: mount.read_only })
+                .collect(),
             log,
         };
         let task = self.engine.start(spec, &component, net).await.map_err(task_error)?;

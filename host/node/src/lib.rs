@@ -2,6 +2,7 @@
 //! ingress, DNS and the API. It moves bytes; what should happen is decided in `minicloud-core`.
 //!
 //! It knows no wasmtime: tasks run behind `executor::Executor`, which the command line's binary implements.
+pub mod node;
 pub mod api;
 pub mod client;
 
@@ -31,6 +32,8 @@ pub mod agent;
 
 #[cfg(test)]
 mod memory_stream;
+#[cfg(test)]
+mod test_routes;
 pub mod images;
 pub mod logs;
 pub mod testing;

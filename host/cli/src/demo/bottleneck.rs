@@ -46,7 +46,9 @@ pub fn remember(services: &[ServiceUsage]) -> Earlier {
 /// The busiest service that is at its limit since the earlier look, if any is.
 pub fn find(earlier: &Earlier, services: &[ServiceUsage]) -> Option<Bottleneck> {
     let candidates = services.iter().filter_map(|service| saturation(earlier, service));
-    candidates.filter(|candidate| candidate.busy_percent >= BUSY_PERCENT_MIN).max_by_key(|candidate| (candidate.waiting, candidate.busy_percent))
+    candidates
+        .filter(|candidate| candidate.busy_percent >= BUSY_PERCENT_MIN)
+        .max_by_key(|candidate| (candidate.waiting, candidate.busy_percent))
 }
 
 fn saturation(earlier: &Earlier, service: &ServiceUsage) -> Option<Bottleneck> {
@@ -76,7 +78,13 @@ mod tests {
             id: TaskId(at as u64),
             name: format!("{service}.{at}"),
             node: "node1".into(),
-            usage: Some(TaskUsage { concurrency: *concurrency, saturated_us: *saturated_us, queued: *queued, uptime_us: 1_000_000, ..TaskUsage::default() }),
+            usage: Some(TaskUsage {
+                concurrency: *concurrency,
+                saturated_us: *saturated_us,
+                queued: *queued,
+                uptime_us: 1_000_000,
+                ..TaskUsage::default()
+            }),
         };
         ServiceUsage { service: service.into(), tasks: tasks.iter().enumerate().map(line).collect(), total: TaskUsage::default() }
     }

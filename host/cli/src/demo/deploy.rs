@@ -1,6 +1,5 @@
 //! The five services of DockerCoins, created as a user would.
 use anyhow::bail;
-use futures::StreamExt;
 use minicloud_core::spec::{Protocol, PublishMode, PublishedPort};
 use minicloud_node::api::types::{CreateNetwork, CreateService};
 use minicloud_node::client::Client;
@@ -16,10 +15,16 @@ const SERVICES: [(&str, Option<u16>); 5] =
 /// Deploys DockerCoins and returns once every task runs.
 pub async fn dockercoins(nodes: &DemoNodes, workers: u32) -> anyhow::Result<()> {
     let client = nodes.client().await?;
-    client.create_network(&CreateNetwork { name: NETWORK.to_owned(), ..CreateNetwork::default() }).await?;
+    client.create_network(&CreateNetwork { name: NETWORK.to_owned(), attachable: true, ..CreateNetwork::default() }).await?;
     for (name, port) in SERVICES {
         let replicas = if name == "worker" { workers } else { 1 };
-        let ports = port.map(|published| PublishedPort { published, target: 80, protocol: Protocol::Tcp, mode: PublishMode::Ingress, address: None });
+        let ports = port.map(|published| PublishedPort {
+            published,
+            target: 80,
+            protocol: Protocol::Tcp,
+            mode: PublishMode::Ingress,
+            address: None,
+        });
         client
             .create_service(&CreateService {
                 name: Some(name.to_owned()),

@@ -27,7 +27,11 @@ impl DemoNodes {
         if is_demo(folder) {
             remove(folder);
         }
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
         std::fs::write(folder.join(MARK), "")?;
         let nodes = DemoNodes { folder: folder.to_owned(), places: places.to_vec() };
         match nodes.start_all() {
@@ -42,16 +46,28 @@ impl DemoNodes {
     fn start_all(&self) -> anyhow::Result<()> {
         let mut token = String::new();
         for (at, place) in self.places.iter().enumerate() {
-            let addresses =
-                Addresses { listen: place.listen, advertise: place.listen, ingress: place.listen.ip(), dns: None, port_offset: place.port_offset };
+            let addresses = Addresses {
+                listen: place.listen,
+                advertise: place.listen,
+                ingress: place.listen.ip(),
+                dns: None,
+                port_offset: place.port_offset,
+            };
             let hostname = Some(format!("node{}", at + 1));
             let start = match at {
                 0 => Start::Found { addresses, availability: Availability::Active, address_pool: default_pool(), hostname },
-                _ => Start::Join { addresses, availability: Availability::Active, manager: self.places[0].listen, token: token.clone(), hostname },
+                _ => Start::Join {
+                    addresses,
+                    availability: Availability::Active,
+                    manager: self.places[0].listen,
+                    token: token.clone(),
+                    hostname,
+                },
             };
             let data_dir = self.node_folder(at);
             std::fs::DirBuilder::new().mode(0o700).create(&data_dir)?;
-            daemon::spawn(&DaemonRequest { data_dir: data_dir.clone(), start }).with_context(|| format!("node{} could not be started", at + 1))?;
+            daemon::spawn(&DaemonRequest { data_dir: data_dir.clone(), start })
+                .with_context(|| format!("node{} could not be started", at + 1))?;
             crate::data_dir::register(&data_dir);
             if at == 0 {
                 token = block_on(async { Client::connect_data_dir(&data_dir).await?.join_token(Role::Manager).await })?.token;
