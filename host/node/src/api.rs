@@ -1,3 +1,199 @@
-//! The node's API: HTTP and JSON on a Unix socket in the data directory.
+//! The node's API: HTTP and JSON on a Unix socket in the data directory, for the command line and for scripts.
+//!
+//! Handlers validate, resolve names, propose through [`Cluster`] and wait until the change shows; reads are
+//! linearizable. A worker holds no state: it answers what it knows of itself, and says where a manager is.
+mod cluster;
+mod connect;
+mod context;
+mod error;
+mod extract;
+mod image;
+mod lines;
+mod logs;
+mod network;
+mod node;
+mod service;
 pub mod socket;
+mod task;
 pub mod types;
+mod volume;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::serve::Listener;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::limits::{ACCEPT_RETRY_DELAY, API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, API_DRAIN_MAX, IMAGE_BYTES_MAX};
+
+pub use context::NodeApi;
+
+/// An API whose socket is bound. See the module.
+pub struct Api {
+    listener: UnixListener,
+    path: PathBuf,
+    router: Router,
+    ending: CancellationToken,
+}
+
+impl Api {
+    /// Binds the socket in the node's data directory. Fails when another node listens there.
+    pub async fn bind(api: NodeApi) -> io::Result<Api> {
+        let path = socket::path(&api.data_dir);
+        Api::bind_at(&path, api).await
+    }
+
+    async fn bind_at(path: &Path, api: NodeApi) -> io::Result<Api> {
+        let listener = socket::bind(path).await?;
+        info!(socket = %path.display(), "API is open");
+        let ending = CancellationToken::new();
+        Ok(Api { listener, path: path.to_owned(), router: router(Arc::new(Context { api, ending: ending.clone() })), ending })
+    }
+
+    /// Serves until `shutdown`; requests under way may end, streams are cut.
+    pub fn spawn(self, shutdown: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let doors = Doors { listener: self.listener, connections: Arc::new(Semaphore::new(API_CONNECTIONS_MAX)) };
+            let (told, ending) = (shutdown.clone(), self.ending);
+            let end = async move {
+                told.cancelled().await;
+                ending.cancel();
+            };
+            let serving = axum::serve(doors, self.router).with_graceful_shutdown(end);
+            let drained = async {
+                shutdown.cancelled().await;
+                sleep(API_DRAIN_MAX).await;
+            };
+            tokio::select! {
+                _ = serving => {}
+                () = drained => {}
+            }
+            let _ = std::fs::remove_file(&self.path);
+        })
+    }
+}
+
+/// What every handler gets.
+struct Context {
+    api: NodeApi,
+    /// The API is closing: streams end.
+    ending: CancellationToken,
+}
+
+impl std::ops::Deref for Context {
+    type Target = NodeApi;
+    fn deref(&self) -> &NodeApi {
+        &self.api
+    }
+}
+
+type State = axum::extract::State<Arc<Context>>;
+
+fn router(context: Arc<Context>) -> Router {
+    let image_bytes_max = usize::try_from(IMAGE_BYTES_MAX).unwrap_or(usize::MAX);
+    Router::new()
+        .route("/v1/version", get(cluster::version))
+        .route("/v1/info", get(cluster::info))
+        .route("/v1/join-token/{role}", get(cluster::join_token))
+        .route("/v1/join-token/{role}/rotate", post(cluster::rotate_join_token))
+        .route("/v1/leave", post(cluster::leave))
+        .route("/v1/stop", post(cluster::stop))
+        .route("/v1/nodes", get(node::list))
+        .route("/v1/nodes/{node}", get(node::inspect).patch(node::update).delete(node::remove))
+        .route("/v1/nodes/{node}/promote", post(node::promote))
+        .route("/v1/nodes/{node}/demote", post(node::demote))
+        .route("/v1/nodes/{node}/tasks", get(task::of_node))
+        .route("/v1/services", get(service::list).post(service::create))
+        .route("/v1/services/scale", post(service::scale))
+        .route("/v1/services/{service}", get(service::inspect).delete(service::remove))
+        .route("/v1/services/{service}/update", post(service::update))
+        .route("/v1/services/{service}/tasks", get(task::of_service))
+        .route("/v1/services/{service}/logs", get(logs::of_service))
+        .route("/v1/services/{service}/watch", get(service::watch))
+        .route("/v1/services/{service}/usage", get(service::usage))
+        .route("/v1/networks", get(network::list).post(network::create))
+        .route("/v1/networks/{network}", get(network::inspect).delete(network::remove))
+        .route("/v1/networks/{network}/connect", post(connect::connect))
+        .route("/v1/volumes", get(volume::list).post(volume::create))
+        .route("/v1/volumes/{volume}", get(volume::inspect).delete(volume::remove))
+        .route("/v1/tasks", get(task::list))
+        .route("/v1/tasks/{task}", get(task::inspect))
+        .route("/v1/images", get(image::list).post(image::import).layer(DefaultBodyLimit::max(image_bytes_max)))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
+        .with_state(context)
+}
+
+/// Accepts connections, not more than a bounded number at once.
+struct Doors {
+    listener: UnixListener,
+    connections: Arc<Semaphore>,
+}
+
+impl Listener for Doors {
+    type Io = Guarded;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (Guarded, ()) {
+        loop {
+            let permit = self.connections.clone().acquire_owned().await.expect("the semaphore is never closed");
+            match self.listener.accept().await {
+                Ok((stream, _)) => return (Guarded { stream, _permit: permit }, ()),
+                Err(error) => {
+                    warn!(%error, "could not accept a client of the API");
+                    sleep(ACCEPT_RETRY_DELAY).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection and its place among those allowed.
+struct Guarded {
+    stream: UnixStream,
+    _permit: OwnedSemaphorePermit,
+}
+
+mod guarded {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::Guarded;
+
+    impl AsyncRead for Guarded {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Guarded {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
+}

@@ -17,6 +17,7 @@ use minicloud_core::state::Role;
 use crate::api::socket;
 use crate::api::types::*;
 
+pub(crate) use call::UPGRADE_PROTOCOL;
 pub use error::ClientError;
 pub use lines::Lines;
 

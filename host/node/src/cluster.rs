@@ -15,8 +15,10 @@ use std::sync::Arc;
 use minicloud_core::command::Rejection;
 use minicloud_core::id::{Index, NodeId};
 use minicloud_core::state::ClusterState;
-use openraft::ServerState;
+use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::Fatal;
+use openraft::{RaftMetrics, ServerState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tracing::{error, warn};
@@ -25,7 +27,8 @@ use crate::env::Env;
 use crate::peers::Peers;
 use crate::raft::log::LogStore;
 use crate::raft::machine::Machine;
-use crate::raft::{Network, Raft, RaftService, StoreError};
+use crate::raft::machine::WeakMachine;
+use crate::raft::{Network, Raft, RaftService, StoreError, Tuning, TypeConfig};
 use crate::router::{Allow, Router};
 use crate::transport::StreamKind;
 use forward::ForwardService;
@@ -93,11 +96,11 @@ pub enum ClusterError {
 impl Cluster {
     /// Opens the log and the state in `directory` and takes part in consensus. A new manager opens empty ones, and
     /// then enlists.
-    pub async fn open(env: &Env, directory: &Path, peers: &Peers) -> Result<Cluster, ClusterError> {
+    pub async fn open(env: &Env, directory: &Path, peers: &Peers, tuning: &Tuning) -> Result<Cluster, ClusterError> {
         let log = LogStore::open(env, directory)?;
         let machine = Machine::open(env, directory)?;
         let local = peers.local();
-        let config = crate::raft::config(&local.cluster().to_string()).map_err(|error| ClusterError::Raft(error.to_string()))?;
+        let config = crate::raft::config(&local.cluster().to_string(), tuning).map_err(|error| ClusterError::Raft(error.to_string()))?;
         learn_members(peers, &machine.state());
         let raft = Raft::new(local.node(), Arc::new(config), Network::new(peers.clone()), log, machine.clone())
             .await
@@ -111,8 +114,9 @@ impl Cluster {
             failure: watch::Sender::default(),
             membership: Mutex::default(),
         });
-        tokio::spawn(watch_raft(shared.clone()));
-        tokio::spawn(watch_state(shared.peers.clone(), shared.machine.clone()));
+        // Neither keeps consensus alive: they end with the last handle.
+        tokio::spawn(watch_raft(shared.raft.metrics(), shared.leadership.clone(), shared.failure.clone()));
+        tokio::spawn(watch_state(shared.peers.clone(), shared.machine.downgrade(), shared.machine.index()));
         Ok(Cluster { shared })
     }
 
@@ -174,19 +178,25 @@ impl Cluster {
 }
 
 /// Follows openraft: who leads, and whether it still runs.
-async fn watch_raft(shared: Arc<Shared>) {
-    let mut metrics = shared.raft.metrics();
+async fn watch_raft(
+    mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+    leadership: watch::Sender<Leadership>,
+    failure: watch::Sender<Option<String>>,
+) {
     loop {
         let now = metrics.borrow_watched().clone();
-        let leadership = Leadership { leader: now.current_leader, leading: now.state == ServerState::Leader, term: now.current_term };
-        shared.leadership.send_if_modified(|old| std::mem::replace(old, leadership) != leadership);
-        if let Err(fatal) = &now.running_state {
-            shared.leadership.send_replace(Leadership { leader: None, leading: false, term: leadership.term });
-            if !matches!(fatal, openraft::errors::Fatal::Stopped) {
+        let mut seen = Leadership { leader: now.current_leader, leading: now.state == ServerState::Leader, term: now.current_term };
+        if now.running_state.is_err() {
+            (seen.leader, seen.leading) = (None, false);
+        }
+        leadership.send_if_modified(|old| std::mem::replace(old, seen) != seen);
+        match now.running_state {
+            Ok(()) | Err(Fatal::Stopped) => {}
+            Err(fatal) => {
                 error!(error = %fatal, "consensus stopped");
-                shared.failure.send_replace(Some(fatal.to_string()));
+                failure.send_replace(Some(fatal.to_string()));
+                return;
             }
-            return;
         }
         if metrics.changed().await.is_err() {
             return;
@@ -195,11 +205,9 @@ async fn watch_raft(shared: Arc<Shared>) {
 }
 
 /// Follows the state: where members are, and which epoch the cluster is in.
-async fn watch_state(peers: Peers, machine: Machine) {
-    let mut changes = machine.index();
+async fn watch_state(peers: Peers, machine: WeakMachine, mut changes: watch::Receiver<Index>) {
     let mut seen = ClusterState::default();
-    loop {
-        let state = machine.state();
+    while let Some(state) = machine.state() {
         if !state.nodes.ptr_eq(&seen.nodes) {
             learn_members(&peers, &state);
         }

@@ -49,9 +49,12 @@ pub struct NodeFile {
     pub listen: SocketAddr,
     /// Where other nodes reach this one.
     pub advertise: SocketAddr,
-    /// Managers that were known when the node joined.
+    /// Managers as they were when the node joined.
     #[serde(default)]
-    pub managers: Vec<SocketAddr>,
+    pub managers: Vec<(NodeId, SocketAddr)>,
+    /// Addresses through which it was told to join.
+    #[serde(default)]
+    pub contacts: Vec<SocketAddr>,
 }
 
 impl NodeFile {
@@ -242,6 +245,7 @@ mod tests {
             listen: "127.0.0.1:2377".parse().unwrap(),
             advertise: "127.0.0.1:2377".parse().unwrap(),
             managers: Vec::new(),
+            contacts: Vec::new(),
         }
     }
 

@@ -16,7 +16,6 @@ use std::net::SocketAddr;
 
 use crate::env::Env;
 use crate::identity::{Authority, Identity, IdentityError, NodeKey, Subject};
-use crate::raft::log::LogStore;
 use crate::raft::{self, Entry, LeaderTerm, LogId, Member, Membership, Proposal, StoreError};
 use crate::token::Secret;
 
@@ -34,17 +33,7 @@ pub struct Founding {
     pub address_pool: Ipv4Net,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum FoundingError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error("cannot write the first entries of the log: {0}")]
-    Log(#[source] std::io::Error),
-}
-
-/// Makes the cluster and the first entries of its log, without writing anything.
+/// Makes the cluster's authority and secrets and the founder's identity, without writing anything.
 pub fn prepare(env: &Env, founding: &Founding) -> Result<(NewCluster, Identity), IdentityError> {
     let now = env.now();
     let (ca_certificate, ca_key) = Authority::create(now)?;
@@ -69,13 +58,8 @@ pub fn prepare(env: &Env, founding: &Founding) -> Result<(NewCluster, Identity),
 }
 
 /// Writes the first entries of the log in `directory`, which must hold none.
-pub async fn write_log(env: &Env, directory: &Path, founding: &Founding, cluster: NewCluster) -> Result<(), FoundingError> {
-    let log = LogStore::open(env, directory)?;
-    if !log.is_pristine() {
-        let reason = "it holds a log already".to_owned();
-        return Err(StoreError::Damaged { path: directory.join(raft::log::FILE), reason }.into());
-    }
-    log.found(entries(env, founding, cluster)).await.map_err(FoundingError::Log)
+pub fn write_log(env: &Env, directory: &Path, founding: &Founding, cluster: NewCluster) -> Result<(), StoreError> {
+    raft::log::found(env, directory, &entries(env, founding, cluster))
 }
 
 fn entries(env: &Env, founding: &Founding, cluster: NewCluster) -> Vec<Entry> {

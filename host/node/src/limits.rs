@@ -84,6 +84,10 @@ pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
 pub const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 /// Certificates are valid from this long before they are made, for clocks that differ.
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(3600);
+/// How often a node looks whether its certificate is due for renewal.
+pub const RENEWAL_CHECK: Duration = Duration::from_secs(60);
+/// Wait after a renewal that failed.
+pub const RENEWAL_RETRY: Duration = Duration::from_secs(300);
 /// Bytes of a certificate signing request.
 pub const CSR_BYTES_MAX: usize = 16 << 10;
 /// How long a joiner waits for the answer of one manager.

@@ -3,18 +3,21 @@
 //! The story: `listen`, then `found` or `join` once in the node's life, then `open` at every start. `open` does not
 //! accept connections yet: add services to `routes`, and `Router::run` it. A manager that has just joined then
 //! calls `enlist`.
+mod renewal;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use crate::cluster::{Cluster, ClusterError, ProposeError};
 use crate::data_dir::{DataDir, DataDirError, NodeFile};
 use crate::env::Env;
-use crate::founding::{self, Founding, FoundingError};
+use crate::founding::{self, Founding};
 use crate::hello::Local;
 use crate::identity::IdentityError;
 use crate::join::{self, JoinDesk, JoinError, Joining};
 use crate::peers::Peers;
 use crate::quic::{self, Quic};
+use crate::raft::{StoreError, Tuning};
 use crate::router::{Allow, Router};
 use crate::transport::{StreamKind, Transport};
 use minicloud_core::state::Role;
@@ -43,7 +46,7 @@ pub enum MemberError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
-    Founding(#[from] FoundingError),
+    Store(#[from] StoreError),
     #[error(transparent)]
     Join(#[from] JoinError),
     #[error(transparent)]
@@ -56,7 +59,7 @@ pub fn listen(address: SocketAddr) -> Result<UdpSocket, MemberError> {
 }
 
 /// Founds a cluster in an empty data directory. A port 0 in `founding.address` becomes the socket's.
-pub async fn found(env: &Env, dir: &DataDir, socket: &UdpSocket, mut founding: Founding) -> Result<NodeFile, MemberError> {
+pub fn found(env: &Env, dir: &DataDir, socket: &UdpSocket, mut founding: Founding) -> Result<NodeFile, MemberError> {
     dir.must_be_empty()?;
     let listen = local_address(socket)?;
     if founding.address.port() == 0 {
@@ -74,9 +77,10 @@ pub async fn found(env: &Env, dir: &DataDir, socket: &UdpSocket, mut founding: F
         listen,
         advertise: founding.address,
         managers: Vec::new(),
+        contacts: Vec::new(),
     };
     dir.write_identity(&identity)?;
-    founding::write_log(env, &dir.raft()?, &founding, cluster).await?;
+    founding::write_log(env, &dir.raft()?, &founding, cluster)?;
     dir.write_node(&file)?;
     Ok(file)
 }
@@ -96,7 +100,8 @@ pub async fn join(dir: &DataDir, socket: &UdpSocket, mut joining: Joining) -> Re
         epoch: joined.epoch,
         listen,
         advertise: joined.address,
-        managers: joined.managers.into_iter().map(|(_, address)| address).chain(joining.managers).collect(),
+        managers: joined.managers,
+        contacts: joining.managers,
     };
     dir.write_identity(&joined.identity)?;
     dir.write_node(&file)?;
@@ -114,8 +119,11 @@ impl Member {
         let role = identity.certified.role;
         let local = Local::new(identity.certified.node, role, identity.cluster, file.epoch, file.advertise);
         let peers = Peers::new(local, transport.clone());
+        // A manager may ask itself for a certificate.
+        peers.learn(identity.certified.node, file.advertise, role);
+        file.managers.iter().for_each(|(node, address)| peers.learn(*node, *address, Role::Manager));
         let cluster = match role {
-            Role::Manager => Some(Cluster::open(env, &dir.raft()?, &peers).await?),
+            Role::Manager => Some(Cluster::open(env, &dir.raft()?, &peers, &Tuning::default()).await?),
             Role::Worker => None,
         };
         Ok(Member { env: env.clone(), dir, file, transport, peers, cluster })
@@ -132,7 +140,7 @@ impl Member {
     /// On a manager: returns once it votes. At once unless it has just joined. The router must be running.
     pub async fn enlist(&self) -> Result<(), ProposeError> {
         match &self.cluster {
-            Some(cluster) => cluster.enlist(&self.file.managers).await,
+            Some(cluster) => cluster.enlist(&self.file.contacts).await,
             None => Ok(()),
         }
     }

@@ -13,6 +13,7 @@ mod wire;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use minicloud_core::command::{Outcome, Request};
 use minicloud_core::id::NodeId;
@@ -100,18 +101,46 @@ impl StoreError {
     }
 }
 
+/// What differs between disks, and in simulations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Least and most silence of the leader before an election.
+    pub election_timeout: (Duration, Duration),
+    /// Log entries between two snapshots.
+    pub snapshot_entries: u64,
+    /// Log entries kept behind a snapshot.
+    pub log_entries_kept: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning {
+            election_timeout: (limits::ELECTION_TIMEOUT_MIN, limits::ELECTION_TIMEOUT_MAX),
+            snapshot_entries: limits::SNAPSHOT_ENTRIES,
+            log_entries_kept: limits::LOG_ENTRIES_KEPT,
+        }
+    }
+}
+
+impl Tuning {
+    /// For machines whose disk takes hundreds of milliseconds for an fsync now and then.
+    pub fn slow_disk() -> Tuning {
+        Tuning { election_timeout: (limits::ELECTION_TIMEOUT_MIN_SLOW, limits::ELECTION_TIMEOUT_MAX_SLOW), ..Tuning::default() }
+    }
+}
+
 /// openraft's settings.
-pub fn config(cluster: &str) -> Result<Config, openraft::ConfigError> {
-    let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+pub fn config(cluster: &str, tuning: &Tuning) -> Result<Config, openraft::ConfigError> {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Config {
         cluster_name: cluster.to_owned(),
         heartbeat_interval: millis(limits::RAFT_HEARTBEAT),
-        election_timeout_min: millis(limits::ELECTION_TIMEOUT_MIN),
-        election_timeout_max: millis(limits::ELECTION_TIMEOUT_MAX),
+        election_timeout_min: millis(tuning.election_timeout.0),
+        election_timeout_max: millis(tuning.election_timeout.1),
         install_snapshot_timeout: millis(limits::SNAPSHOT_TIMEOUT),
         max_payload_entries: limits::APPEND_ENTRIES_MAX,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(limits::SNAPSHOT_ENTRIES),
-        max_in_snapshot_log_to_keep: limits::LOG_ENTRIES_KEPT,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(tuning.snapshot_entries),
+        max_in_snapshot_log_to_keep: tuning.log_entries_kept,
         enable_pre_vote: Some(true),
         ..Config::default()
     }

@@ -68,7 +68,7 @@ impl Client {
 }
 
 /// What a raw stream is called in the `upgrade` header.
-pub(crate) const UPGRADE_PROTOCOL: &str = "minicloud-stream";
+pub const UPGRADE_PROTOCOL: &str = "minicloud-stream";
 
 async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
     let body = bytes_of(success(response).await?).await?;

@@ -137,10 +137,6 @@ impl Cluster {
     }
 
     pub(super) async fn remove_here(&self, node: NodeId) -> Result<(), Failed> {
-        if node == self.shared.peers.local().node() {
-            self.hand_over().await?;
-            return Err(Failed::NotDone("leadership was handed over first".into()));
-        }
         let _one_at_a_time = self.shared.membership.lock().await;
         let managers = self.managers_here();
         if !managers.iter().any(|manager| manager.node == node) {
@@ -148,6 +144,10 @@ impl Cluster {
         }
         if let Some(rejection) = quorum_after_removal(&managers, node) {
             return Err(Failed::Rejected(rejection));
+        }
+        if node == self.shared.peers.local().node() {
+            self.hand_over().await?;
+            return Err(Failed::NotDone("leadership was handed over first".into()));
         }
         info!(%node, "removing a manager");
         self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node]))).await

@@ -37,7 +37,8 @@ pub struct Target {
 /// Every port of the view that this node is to listen on.
 pub fn ports(view: &NodeView, address: IpAddr, port_offset: u16) -> BTreeMap<Listen, Target> {
     let listen = |port: &PublishedPort| {
-        let number = port.published.checked_add(port_offset).filter(|number| *number != 0)?;
+        // 0: not chosen yet.
+        let number = port.published.checked_add(port_offset).filter(|_| port.published != 0)?;
         Some(Listen { address: SocketAddr::new(port.address.unwrap_or(address), number), protocol: port.protocol })
     };
     let mut wanted = BTreeMap::new();

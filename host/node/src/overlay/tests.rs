@@ -1,0 +1,186 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use minicloud_core::state::Role;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::memory_stream;
+use crate::test_routes::{VIP, address, at, attach, routes};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Nodes in one process: streams and datagrams go to each other's services.
+#[derive(Clone, Default)]
+struct Wire {
+    services: Arc<Mutex<BTreeMap<NodeId, Arc<OverlayService>>>>,
+    from: NodeId,
+}
+
+impl Wire {
+    fn service(&self, node: NodeId) -> Option<Arc<OverlayService>> {
+        self.services.lock().unwrap().get(&node).cloned()
+    }
+
+    /// A node with a switch of its own.
+    fn node(&self, node: u64) -> Switch {
+        let node = NodeId(node);
+        let switch = Switch::new(node, Arc::new(Overlay::new(Arc::new(Wire { from: node, ..self.clone() }))));
+        switch.set_routes(routes(&[(1, 1), (2, 2)], Vec::new()));
+        self.services.lock().unwrap().insert(node, Arc::new(OverlayService::new(switch.clone())));
+        switch
+    }
+}
+
+#[async_trait]
+impl Carrier for Wire {
+    async fn open(&self, node: NodeId) -> Result<BoxStream, PeerError> {
+        let service = self.service(node).ok_or(PeerError::UnknownNode(node))?;
+        let (near, far) = memory_stream::pair();
+        let from = memory_stream::peer(self.from.0, Role::Worker);
+        tokio::spawn(async move { service.serve(from, far).await });
+        Ok(near)
+    }
+
+    fn send_datagram(&self, node: NodeId, payload: Bytes) {
+        if let Some(service) = self.service(node) {
+            service.datagram(&memory_stream::peer(self.from.0, Role::Worker), payload);
+        }
+    }
+}
+
+/// A connection from task 1 on node 1 to task 2 on node 2, both ends.
+async fn connected() -> (Connection, Connection, [minicloud_net::TaskNet; 2]) {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, server) = (attach(&here, 1), attach(&there, 2));
+    let listener = server.listen(at(std::net::Ipv4Addr::UNSPECIFIED, 80), 8).unwrap();
+    let near = client.connect(None, at(address(2), 80)).await.unwrap();
+    let far = timeout(LIMIT, listener.accept()).await.unwrap().unwrap();
+    (near, far, [client, server])
+}
+
+#[tokio::test]
+async fn both_ends_know_each_other() {
+    let (near, far, _nets) = connected().await;
+    assert_eq!((near.remote, far.local), (at(address(2), 80), at(address(2), 80)));
+    assert_eq!((near.local, far.remote.ip()), (far.remote, address(1).into()));
+}
+
+#[tokio::test]
+async fn data_flows_both_ways_and_a_half_close_leaves_the_other_half() {
+    let (mut near, mut far, _nets) = connected().await;
+    let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+    let expected = sent.clone();
+    let sending = tokio::spawn(async move {
+        near.write_all(&sent).await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    let mut received = Vec::new();
+    timeout(LIMIT, far.read_to_end(&mut received)).await.unwrap().unwrap();
+    assert!(received == expected, "{} bytes came", received.len());
+    far.write_all(b"thank you").await.unwrap();
+    drop(far);
+    assert_eq!(timeout(LIMIT, sending).await.unwrap().unwrap(), "thank you");
+}
+
+#[tokio::test]
+async fn a_reset_is_no_end() {
+    let (mut near, far, _nets) = connected().await;
+    far.reset();
+    let mut buffer = [0; 8];
+    let error = timeout(LIMIT, near.read(&mut buffer)).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_reader_that_left_stops_the_writer() {
+    let (mut near, far, _nets) = connected().await;
+    drop(far);
+    let writing = async { while near.write_all(&[0; 16 << 10]).await.is_ok() {} };
+    timeout(LIMIT, writing).await.expect("writes fail once nobody reads");
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_the_writer_up() {
+    let (mut near, mut far, _nets) = connected().await;
+    let written = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = written.clone();
+    let writing = tokio::spawn(async move {
+        for _ in 0..1_000 {
+            near.write_all(&[7; 64 << 10]).await.unwrap();
+            count.fetch_add(64 << 10, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    // Nothing moves once the buffers on the way are full.
+    let mut before = usize::MAX;
+    while before != written.load(std::sync::atomic::Ordering::Relaxed) {
+        before = written.load(std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(before <= 2 << 20, "{before} bytes were taken though nobody read");
+    let mut received = Vec::new();
+    timeout(LIMIT, far.read_to_end(&mut received)).await.unwrap().unwrap();
+    assert_eq!(received.len(), 1_000 * (64 << 10));
+    writing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_there_is_told_apart() {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, _server) = (attach(&here, 1), attach(&there, 2));
+    assert_eq!(client.connect(None, at(address(2), 80)).await.err(), Some(NetError::Refused));
+    assert_eq!(client.connect(None, at(address(9), 80)).await.err(), Some(NetError::Unreachable));
+    wire.services.lock().unwrap().remove(&NodeId(2));
+    assert_eq!(client.connect(None, at(address(2), 80)).await.err(), Some(NetError::Unreachable));
+}
+
+#[tokio::test]
+async fn a_service_is_reached_on_another_node_when_the_own_task_does_not_listen() {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, server) = (attach(&here, 1), attach(&there, 2));
+    let listener = server.listen(at(std::net::Ipv4Addr::UNSPECIFIED, 80), 8).unwrap();
+    for _ in 0..4 {
+        let near = client.connect(None, at(VIP, 80)).await.unwrap();
+        assert_eq!(near.remote, at(VIP, 80), "the caller sees what it dialled");
+        timeout(LIMIT, listener.accept()).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn datagrams_arrive_with_their_sender() {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, server) = (attach(&here, 1), attach(&there, 2));
+    let any = |port| at(std::net::Ipv4Addr::UNSPECIFIED, port);
+    let (from, to) = (client.bind_udp(any(1000)).unwrap(), server.bind_udp(any(53)).unwrap());
+    from.send_to("ping".into(), at(address(2), 53)).unwrap();
+    let datagram = to.try_receive().unwrap().expect("it was handed over");
+    assert_eq!((datagram.payload, datagram.source), ("ping".into(), at(address(1), 1000)));
+    to.send_to("pong".into(), datagram.source).unwrap();
+    assert_eq!(from.try_receive().unwrap().expect("an answer").payload, "pong");
+}
+
+#[tokio::test]
+async fn garbage_ends_its_own_stream_only() {
+    let wire = Wire::default();
+    let there = wire.node(2);
+    let service = wire.service(NodeId(2)).unwrap();
+    let (mut near, far) = memory_stream::pair();
+    let serving = tokio::spawn(async move { service.serve(memory_stream::peer(1, Role::Worker), far).await });
+    near.write_all(&[0xff; 64]).await.unwrap();
+    timeout(LIMIT, serving).await.unwrap().unwrap();
+    assert!(near.read_u8().await.is_err());
+    let service = OverlayService::new(there);
+    for datagram in [&[][..], &[9], &[200, 1, 2], &[3, 1, 0xc1, 0xc1, 0]] {
+        service.datagram(&memory_stream::peer(1, Role::Worker), Bytes::from_static(datagram));
+    }
+}

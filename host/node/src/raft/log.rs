@@ -68,20 +68,6 @@ impl LogStore {
         Ok(LogStore { shared })
     }
 
-    /// Whether the log holds nothing: no entry, no vote, nothing purged.
-    pub fn is_pristine(&self) -> bool {
-        let memory = self.shared.memory();
-        memory.last().is_none() && memory.vote.is_none()
-    }
-
-    /// Founds a log: these entries, and nothing voted yet. Durable on return.
-    pub async fn found(&self, entries: Vec<Entry>) -> io::Result<()> {
-        let (done, flushed) = oneshot::channel();
-        let mut log = self.clone();
-        log.append_with(entries, |entries| Op::Found { entries, done }).await?;
-        flushed.await.map_err(writer_gone)?
-    }
-
     async fn append_with(
         &mut self,
         entries: impl IntoIterator<Item = Entry>,
@@ -138,6 +124,28 @@ impl LogStore {
         }
         Ok((entries, true))
     }
+}
+
+/// Writes the first entries of a log that is to be opened later. Durable on return; there must be no log yet.
+pub fn found(env: &Env, directory: &Path, entries: &[Entry]) -> Result<(), StoreError> {
+    let path = directory.join(FILE);
+    let database = open_database(env, &path, &mut Builder::new())?;
+    read_format(&database, &path)?;
+    let memory = load(&database, &path)?;
+    if memory.last().is_some() || memory.vote.is_some() {
+        return Err(StoreError::damaged(&path, "a log is in the way of the new cluster's"));
+    }
+    let write = || -> Result<(), redb::Error> {
+        let write = database.begin_write()?;
+        {
+            let mut log = write.open_table(LOG)?;
+            for entry in entries {
+                log.insert(entry.index(), frame::encode(entry)?.as_slice())?;
+            }
+        }
+        Ok(write.commit()?)
+    };
+    write().map_err(|error| StoreError::Io { path, source: io::Error::other(error) })
 }
 
 impl Shared {

@@ -7,7 +7,7 @@ mod checkpoints;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::{Stream, TryStreamExt};
 use minicloud_core::id::Index;
@@ -73,6 +73,11 @@ impl Machine {
         self.shared.applied().state.clone()
     }
 
+    /// Looks at the state without keeping it alive.
+    pub fn downgrade(&self) -> WeakMachine {
+        WeakMachine(Arc::downgrade(&self.shared))
+    }
+
     /// The index of [`Machine::state`], as it grows.
     pub fn index(&self) -> watch::Receiver<Index> {
         self.shared.index.subscribe()
@@ -84,6 +89,16 @@ impl Machine {
         let (done, result) = oneshot::channel();
         self.shared.checkpoints.send(done).await.map_err(|_| gone())?;
         result.await.map_err(|_| gone())?
+    }
+}
+
+/// See [`Machine::downgrade`].
+pub struct WeakMachine(Weak<Shared>);
+
+impl WeakMachine {
+    /// The state as last applied; `None` once the machine is gone.
+    pub fn state(&self) -> Option<ClusterState> {
+        self.0.upgrade().map(|shared| shared.applied().state.clone())
     }
 }
 

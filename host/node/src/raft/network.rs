@@ -109,18 +109,21 @@ impl RaftNetworkV2<TypeConfig> for Client {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>, RPCError<TypeConfig>>>
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            // openraft waits out its backoff before it gives the first request, so that comes before the connection:
+            // an unreachable peer would be tried without any pause otherwise.
+            let Some(first) = input.next().await else { return Ok(stream::empty().boxed() as BoxStream<'s, _>) };
             let opened = timeout(option.hard_ttl(), self.open()).await;
             let stream = opened.unwrap_or_else(|elapsed| Err(Unreachable::new(&elapsed).into()))?;
             let (answers, requests) = tokio::io::split(stream);
             // Dropping the answers aborts the sender, and both halves gone reset the stream.
-            let sender = AbortOnDropHandle::new(tokio::spawn(send_appends(requests, input)));
+            let sender = AbortOnDropHandle::new(tokio::spawn(send_appends(requests, first, input)));
             let answers = stream::unfold(Some((answers, sender)), |state| async move {
                 let (mut answers, sender) = state?;
                 match frame::read::<Answer<StreamAppendResult<TypeConfig>>>(&mut answers).await {
@@ -191,9 +194,11 @@ async fn exchange<T: DeserializeOwned>(stream: &mut PeerStream, call: &(impl Ser
 
 async fn send_appends(
     mut requests: tokio::io::WriteHalf<PeerStream>,
+    first: AppendEntriesRequest<TypeConfig>,
     mut input: impl Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin,
 ) -> io::Result<()> {
     frame::write(&mut requests, &Call::AppendStream).await?;
+    frame::write(&mut requests, &first).await?;
     while let Some(request) = input.next().await {
         frame::write(&mut requests, &request).await?;
     }

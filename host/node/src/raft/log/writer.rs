@@ -16,7 +16,6 @@ type Records = Vec<(u64, Vec<u8>)>;
 
 pub(super) enum Op {
     Append { entries: Records, flushed: IOFlushed<TypeConfig> },
-    Found { entries: Records, done: Done },
     Vote { record: Vec<u8>, done: Done },
     Committed { record: Vec<u8> },
     Truncate { from: u64, done: Done },
@@ -55,7 +54,7 @@ fn write_batch(write: &WriteTransaction, batch: &[Op]) -> Result<(), redb::Error
     let mut meta = write.open_table(META)?;
     for op in batch {
         match op {
-            Op::Append { entries, .. } | Op::Found { entries, .. } => insert(&mut log, entries)?,
+            Op::Append { entries, .. } => insert(&mut log, entries)?,
             Op::Vote { record, .. } => drop(meta.insert(VOTE, record.as_slice())?),
             Op::Committed { record } => drop(meta.insert(COMMITTED, record.as_slice())?),
             Op::Truncate { from, .. } => log.retain_in(*from.., |_, _| false)?,
@@ -84,7 +83,7 @@ fn answer(op: Op, result: &Result<(), String>, flushed_upto: &dyn Fn(u64)) {
             }
             flushed.io_completed(result);
         }
-        Op::Found { done, .. } | Op::Vote { done, .. } | Op::Truncate { done, .. } | Op::Purge { done, .. } => {
+        Op::Vote { done, .. } | Op::Truncate { done, .. } | Op::Purge { done, .. } => {
             // Nobody waits any more when the node shuts down.
             let _ = done.send(result);
         }
