@@ -1,0 +1,86 @@
+//! The handles behind the API, and what every handler does with them.
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use minicloud_core::command::{Applied, Command};
+use minicloud_core::id::{NodeId, RANDOM_ID_END};
+use minicloud_core::state::{ClusterState, Role};
+use minicloud_net::Switch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ApiError;
+use crate::cluster::Cluster;
+use crate::images::Images;
+use crate::limits::PROPOSE_TIMEOUT;
+use crate::logs::Logs;
+use crate::node::Addresses;
+use crate::peers::Peers;
+use crate::session::SessionHandle;
+use crate::usage::{self, LocalFacts, Query, QueryAnswer};
+
+/// Everything the API of one node speaks for.
+pub struct NodeApi {
+    /// On managers.
+    pub cluster: Option<Cluster>,
+    pub peers: Peers,
+    pub images: Images,
+    pub logs: Logs,
+    pub switch: Switch,
+    pub session: SessionHandle,
+    pub facts: LocalFacts,
+    pub hostname: String,
+    pub addresses: Addresses,
+    pub dns_address: Option<SocketAddr>,
+    pub data_dir: PathBuf,
+    /// Cancelled to end the node.
+    pub stop: CancellationToken,
+}
+
+impl NodeApi {
+    pub(super) fn own_id(&self) -> NodeId {
+        self.peers.local().node()
+    }
+
+    /// The replicated state's handle, or where one is.
+    pub(super) fn cluster(&self) -> Result<&Cluster, ApiError> {
+        self.cluster.as_ref().ok_or_else(|| {
+            let view = self.session.view();
+            let view = view.borrow();
+            let manager = view.nodes.values().filter(|node| node.role == Role::Manager).max_by_key(|node| node.live);
+            let example = manager.map(|manager| format!(", for example on {} at {}", manager.hostname, manager.address));
+            ApiError::unavailable(format!("this node is a worker: run this on a manager{}", example.unwrap_or_default()))
+        })
+    }
+
+    /// The state with everything in it that was acknowledged before now.
+    pub(super) async fn read(&self) -> Result<ClusterState, ApiError> {
+        Ok(self.cluster()?.read().await?)
+    }
+
+    /// Makes a change; returns once this node's own state shows it.
+    pub(super) async fn change(&self, command: Command) -> Result<Applied, ApiError> {
+        let cluster = self.cluster()?;
+        let applied = cluster.propose(command).await?;
+        // It is done in any case; a node that lags only shows it later.
+        let _ = timeout(PROPOSE_TIMEOUT, cluster.wait_applied(applied.index)).await;
+        Ok(applied)
+    }
+
+    /// A fresh random id.
+    pub(super) fn random_id(&self) -> u64 {
+        rand::random::<u64>() % RANDOM_ID_END
+    }
+
+    /// Asks nodes about themselves, all at once. Those that do not answer in time are absent.
+    pub(super) async fn ask(&self, queries: BTreeMap<NodeId, Query>) -> BTreeMap<NodeId, QueryAnswer> {
+        let asking = queries.into_iter().map(|(node, query)| async move {
+            if node == self.own_id() {
+                return Some((node, self.facts.answer(&query)));
+            }
+            usage::ask(&self.peers, node, &query).await.ok().map(|answer| (node, answer))
+        });
+        futures::future::join_all(asking).await.into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,30 @@
+//! Images: what is here, and components that users hand in.
+use axum::Json;
+use axum::extract::Request;
+
+use super::State;
+use super::error::ApiError;
+use super::extract;
+use super::types::{ErrorKind, ImageSummary};
+use crate::images::StoredImage;
+
+pub async fn list(api: State) -> Result<Json<Vec<ImageSummary>>, ApiError> {
+    let images = api.images.list().await.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
+    Ok(Json(images.into_iter().map(summary).collect()))
+}
+
+/// Answers once enough managers hold the component.
+pub async fn import(api: State, request: Request) -> Result<Json<ImageSummary>, ApiError> {
+    let managers = api.read().await?.managers();
+    let component = extract::raw(request, &()).await?;
+    Ok(Json(summary(api.images.import(component, managers).await?)))
+}
+
+fn summary(image: StoredImage) -> ImageSummary {
+    ImageSummary {
+        name: image.name.map_or_else(|| image.digest.to_string(), str::to_owned),
+        digest: image.digest,
+        size: image.size_bytes,
+        bundled: image.name.is_some(),
+    }
+}

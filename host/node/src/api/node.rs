@@ -1,0 +1,110 @@
+//! Member nodes.
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::Path;
+use minicloud_core::command::{Command, NodeChange};
+use minicloud_core::id::NodeId;
+use minicloud_core::state::{ClusterState, Node, Role};
+
+use super::cluster::{Force, status_of};
+use super::error::ApiError;
+use super::extract::{Body, Params};
+use super::types::{Changed, ManagerStatus, NodeDetail, NodeSummary};
+use super::{Context, State};
+
+pub async fn list(api: State) -> Result<Json<Vec<NodeSummary>>, ApiError> {
+    let state = api.read().await?;
+    let managers = managers(&api).await?;
+    Ok(Json(state.nodes.values().map(|node| summary(&api, node, &managers)).collect()))
+}
+
+pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<NodeDetail>, ApiError> {
+    let state = api.read().await?;
+    let node = find(&api, &state, &name)?;
+    Ok(Json(NodeDetail {
+        summary: summary(&api, node, &managers(&api).await?),
+        labels: node.labels.clone(),
+        description: node.description.clone(),
+        status_at_ms: node.status_at,
+        created_at_ms: node.created_at,
+        tasks_running: state.tasks_of_node(node.id).filter(|task| task.is_running()).count(),
+        version: node.version,
+    }))
+}
+
+pub async fn update(api: State, Path(name): Path<String>, Body(change): Body<NodeChange>) -> Result<Json<Changed>, ApiError> {
+    match change.role {
+        Some(Role::Worker) => step_down(&api, &name, change).await,
+        _ => apply(&api, &name, change).await,
+    }
+}
+
+pub async fn promote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
+    apply(&api, &name, NodeChange { role: Some(Role::Manager), ..NodeChange::default() }).await
+}
+
+pub async fn demote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
+    step_down(&api, &name, NodeChange { role: Some(Role::Worker), ..NodeChange::default() }).await
+}
+
+pub async fn remove(api: State, Path(name): Path<String>, Params(Force { force }): Params<Force>) -> Result<Json<Changed>, ApiError> {
+    let state = api.read().await?;
+    let node = find(&api, &state, &name)?.id;
+    done(api.change(Command::RemoveNode { node, force }).await?.index)
+}
+
+/// A node by id, by hostname, or `self`.
+pub fn find<'a>(api: &Context, state: &'a ClusterState, name: &str) -> Result<&'a Node, ApiError> {
+    if name == "self" {
+        let own = state.nodes.get(&api.own_id());
+        return own.map(|node| &**node).ok_or_else(|| ApiError::not_found("this node was removed from the cluster"));
+    }
+    Ok(state.find_node(name)?)
+}
+
+async fn apply(api: &Context, name: &str, change: NodeChange) -> Result<Json<Changed>, ApiError> {
+    let state = api.read().await?;
+    let node = find(api, &state, name)?;
+    if change.role == Some(node.role) && change == (NodeChange { role: change.role, ..NodeChange::default() }) {
+        return Err(ApiError::conflict(format!("node {} is a {} already", node.hostname, node.role)));
+    }
+    done(api.change(Command::UpdateNode { node: node.id, change }).await?.index)
+}
+
+/// Out of the log's membership first: what would cost the quorum is refused before anything changed.
+async fn step_down(api: &Context, name: &str, change: NodeChange) -> Result<Json<Changed>, ApiError> {
+    let state = api.read().await?;
+    let node = find(api, &state, name)?;
+    if node.role == Role::Manager {
+        if state.managers() == 1 {
+            let name = &node.hostname;
+            let message = format!("node {name} is the last manager; promote another with 'minicloud node promote NODE' first");
+            return Err(ApiError::conflict(message));
+        }
+        api.cluster()?.remove_manager(node.id).await?;
+    }
+    apply(api, name, change).await
+}
+
+fn done(index: minicloud_core::id::Index) -> Result<Json<Changed>, ApiError> {
+    Ok(Json(Changed { index, warnings: Vec::new() }))
+}
+
+async fn managers(api: &Context) -> Result<BTreeMap<NodeId, ManagerStatus>, ApiError> {
+    let managers = api.cluster()?.managers().await;
+    Ok(managers.iter().map(|manager| (manager.node, status_of(manager))).collect())
+}
+
+fn summary(api: &Context, node: &Node, managers: &BTreeMap<NodeId, ManagerStatus>) -> NodeSummary {
+    NodeSummary {
+        id: node.id,
+        hostname: node.hostname.clone(),
+        is_self: node.id == api.own_id(),
+        status: node.status,
+        availability: node.availability,
+        role: node.role,
+        manager_status: managers.get(&node.id).copied().filter(|_| node.role == Role::Manager),
+        address: node.address,
+    }
+}

@@ -1,0 +1,142 @@
+//! How far the cluster is with what a service asks for, as a function of the state; and a stream of it.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::response::Response;
+use minicloud_core::id::ServiceId;
+use minicloud_core::spec::{RestartCondition, ServiceMode};
+use minicloud_core::state::{Availability, ClusterState, Service, Slot, Task, UpdateState};
+use minicloud_core::task::TaskState;
+
+use super::super::error::ApiError;
+use super::super::types::{Progress, ProgressTask};
+use super::super::{State, lines, task};
+use super::find_any;
+
+/// Tells the progress of a service at once and then on each change of it, until there is nothing more to wait for.
+pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
+    let cluster = api.cluster()?.clone();
+    let service = find_any(&cluster.read().await?, name)?.id;
+    let ending = api.ending.clone();
+    let watching = lines::response(move |told| async move {
+        let mut changes = cluster.changes();
+        let mut last = None;
+        loop {
+            changes.borrow_and_update();
+            let now = progress(&cluster.state(), service);
+            if last.as_ref() != Some(&now) {
+                if told.send(lines::line(&now)).await.is_err() {
+                    return;
+                }
+                if is_last(&now) {
+                    return;
+                }
+                last = Some(now);
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = told.closed() => return,
+                () = ending.cancelled() => return,
+            }
+        }
+    });
+    Ok(watching)
+}
+
+fn is_last(progress: &Progress) -> bool {
+    progress.removed || progress.converged || progress.update_state == Some(UpdateState::Paused)
+}
+
+/// How many tasks a service wants.
+pub fn desired_tasks(state: &ClusterState, service: &Service) -> u32 {
+    let count = match service.spec.mode {
+        _ if service.removing => 0,
+        ServiceMode::Replicated { replicas } => return replicas,
+        ServiceMode::Global => {
+            let has_task = |node| state.tasks_of_slot(service.id, Slot::Node(node)).any(|task| task.is_live());
+            let keeps = state.nodes.values().filter(|node| node.satisfies(&service.spec.task.constraints));
+            keeps
+                .filter(|node| match node.availability {
+                    Availability::Active => node.is_ready() || has_task(node.id),
+                    Availability::Pause => has_task(node.id),
+                    Availability::Drain => false,
+                })
+                .count()
+        }
+    };
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+pub fn progress(state: &ClusterState, service: ServiceId) -> Progress {
+    let Some(service) = state.services.get(&service) else {
+        return Progress { removed: true, converged: true, ..Progress::default() };
+    };
+    let slots = newest_by_slot(state, service);
+    let tasks: Vec<&Arc<Task>> = state.tasks_of_service(service.id).collect();
+    let current = |task: &Task| task.template_version >= service.template_version;
+    let running = slots.values().filter(|task| task.is_running() && current(task)).count();
+    let done = slots.values().filter(|task| current(task) && ended_for_good(service, task)).count();
+    let outdated = tasks.iter().any(|task| task.is_live() && !current(task));
+    let surplus = tasks.iter().filter(|task| task.is_live()).count() > running;
+    let stopping = tasks.iter().filter(|task| task.desired > TaskState::Running && task.occupies_node()).count();
+    let desired = desired_tasks(state, service);
+    let update = service.update.as_ref();
+    let updating = update.is_some_and(|update| update.state != UpdateState::Completed);
+    let settled = service.allocated == service.version && !updating && !outdated && !surplus;
+    Progress {
+        running: count(running),
+        desired,
+        converged: !service.removing && settled && count(running + done) == desired,
+        tasks: slots.values().map(|task| progress_task(state, task)).collect(),
+        update_state: update.map(|update| update.state),
+        update_message: update.map(|update| update.message.clone()).unwrap_or_default(),
+        removed: false,
+        stopping: count(stopping),
+    }
+}
+
+/// The last task of each slot that is still to be filled.
+fn newest_by_slot<'a>(state: &'a ClusterState, service: &Service) -> BTreeMap<Slot, &'a Arc<Task>> {
+    let mut slots: BTreeMap<Slot, &Arc<Task>> = BTreeMap::new();
+    for task in state.tasks_of_service(service.id).filter(|task| task.is_live() || ended_for_good(service, task)) {
+        let newest = slots.entry(task.slot).or_insert(task);
+        if (task.created, task.id) > (newest.created, newest.id) {
+            *newest = task;
+        }
+    }
+    slots
+}
+
+/// It ended by itself, as its service allows.
+fn ended_for_good(service: &Service, task: &Task) -> bool {
+    let wanted_again = match service.spec.task.restart.condition {
+        RestartCondition::Any => true,
+        RestartCondition::OnFailure => task.has_failed(),
+        RestartCondition::None => false,
+    };
+    task.ended_unasked && task.status.state == TaskState::Complete && task.desired <= TaskState::Shutdown && !wanted_again
+}
+
+fn progress_task(state: &ClusterState, newest: &Task) -> ProgressTask {
+    ProgressTask {
+        id: newest.id,
+        slot: task::slot_number(newest.slot),
+        name: state.task_name(newest),
+        state: newest.status.state,
+        node: task::node_name(state, newest.node),
+        error: error_of(state, newest),
+    }
+}
+
+/// What is wrong with a task; failing that, what was wrong with the one before it, as long as it does not run.
+fn error_of(state: &ClusterState, newest: &Task) -> String {
+    if !newest.status.message.is_empty() || newest.is_running() {
+        return newest.status.message.clone();
+    }
+    let earlier = state.tasks_of_slot(newest.service, newest.slot).filter(|task| task.created < newest.created);
+    earlier.max_by_key(|task| task.created).map(|task| task.status.message.clone()).unwrap_or_default()
+}
+
+fn count(tasks: usize) -> u32 {
+    u32::try_from(tasks).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,287 @@
+//! From what a user asked for to a spec: names become ids, what is absent gets its default or stays as it was.
+//!
+//! What a spec may say is checked where it is applied; here is only what needs names.
+use minicloud_core::id::NetworkId;
+use minicloud_core::spec::{
+    Constraint, Image, NetworkAttachment, PublishMode, PublishedPort, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
+};
+use minicloud_core::state::{ClusterState, Service};
+
+use super::super::error::ApiError;
+use super::super::types::{CreateService, Mode, UpdateService};
+use crate::images::ImageDefaults;
+
+pub fn create(state: &ClusterState, request: CreateService, image: Image, defaults: ImageDefaults) -> Result<ServiceSpec, ApiError> {
+    let name = match request.name {
+        Some(name) => name,
+        None => unused_name(state, &image.name),
+    };
+    let mode = match (request.mode, request.replicas) {
+        (Mode::Replicated, replicas) => ServiceMode::Replicated { replicas: replicas.unwrap_or(1) },
+        (Mode::Global, None) => ServiceMode::Global,
+        (Mode::Global, Some(_)) => return Err(ApiError::invalid("a global service has one task per node: leave --replicas out")),
+    };
+    let template = TaskTemplate::new(image);
+    let resources = minicloud_core::spec::Resources {
+        limit_memory_bytes: request.limit_memory_bytes.unwrap_or_default(),
+        limit_cpu_millis: request.limit_cpu_millis.unwrap_or_default(),
+        reserve_memory_bytes: request.reserve_memory_bytes.unwrap_or_default(),
+        reserve_cpu_millis: request.reserve_cpu_millis.unwrap_or_default(),
+    };
+    Ok(ServiceSpec {
+        name,
+        labels: request.labels,
+        mode,
+        task: TaskTemplate {
+            args: request.args,
+            env: request.env,
+            hostname: request.hostname,
+            mounts: request.mounts,
+            http_port: request.http_port.unwrap_or(template.http_port),
+            concurrency: request.concurrency.or(defaults.concurrency),
+            resources,
+            restart: request.restart.applied_to(RestartPolicy::default()),
+            constraints: constraints(&request.constraints)?,
+            stop_grace_ms: request.stop_grace_ms.unwrap_or(template.stop_grace_ms),
+            ..template
+        },
+        networks: networks(state, &request.networks)?,
+        endpoint_mode: request.endpoint_mode,
+        ports: request.ports,
+        update: request.update.applied_to(UpdateConfig::default()),
+    })
+}
+
+/// The service's spec with the request's changes. `image`: the new one, resolved.
+pub fn update(
+    state: &ClusterState,
+    service: &Service,
+    request: &UpdateService,
+    image: Option<(Image, ImageDefaults)>,
+) -> Result<ServiceSpec, ApiError> {
+    let mut spec = (*service.spec).clone();
+    spec.mode = mode(spec.mode, request)?;
+    if let Some((image, defaults)) = image {
+        spec.task.image = image;
+        spec.task.concurrency = spec.task.concurrency.or(defaults.concurrency);
+    }
+    change_template(&mut spec.task, request)?;
+    change_networks(state, &mut spec, request)?;
+    change_ports(&mut spec.ports, request)?;
+    remove_keys(&mut spec.labels, &request.labels_rm, "label")?;
+    spec.labels.extend(request.labels_add.clone());
+    spec.endpoint_mode = request.endpoint_mode.unwrap_or(spec.endpoint_mode);
+    spec.update = request.update.applied_to(spec.update);
+    Ok(spec)
+}
+
+/// What the user should know of a spec that is accepted.
+pub fn warnings(state: &ClusterState, spec: &ServiceSpec) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if spec.networks.is_empty() && spec.ports.is_empty() {
+        warnings.push(format!("service '{}' is on no network and publishes no port: nothing can connect to it", spec.name));
+    }
+    let host_mode = spec.ports.iter().any(|port| port.mode == PublishMode::Host);
+    if let ServiceMode::Replicated { replicas } = spec.mode
+        && host_mode
+        && replicas as usize > state.nodes.len()
+    {
+        warnings.push(format!("{replicas} tasks each need a port of their node, and there are {} nodes", state.nodes.len()));
+    }
+    warnings
+}
+
+/// `redis`, or `redis-2` where that name is taken.
+fn unused_name(state: &ClusterState, image: &str) -> String {
+    let file = image.rsplit('/').next().unwrap_or(image);
+    let stem = file.split(['.', ':', '@']).next().unwrap_or(file).to_ascii_lowercase();
+    let clean: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let base = match clean.trim_matches('-') {
+        "" => "service",
+        name => name,
+    };
+    let taken = |name: &str| state.services.values().any(|service| service.spec.name == name);
+    let numbered = (2..).map(|number| format!("{base}-{number}"));
+    std::iter::once(base.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| base.to_owned())
+}
+
+fn mode(now: ServiceMode, request: &UpdateService) -> Result<ServiceMode, ApiError> {
+    let kept = match now {
+        ServiceMode::Replicated { replicas } => Some(replicas),
+        ServiceMode::Global => None,
+    };
+    match (request.mode, request.replicas, kept) {
+        (Some(Mode::Global), None, _) | (None, None, None) => Ok(ServiceMode::Global),
+        (Some(Mode::Global), Some(_), _) | (None, Some(_), None) => {
+            Err(ApiError::invalid("a global service has one task per node: leave --replicas out, or give --mode replicated"))
+        }
+        (Some(Mode::Replicated), replicas, kept) | (None, replicas, kept @ Some(_)) => {
+            Ok(ServiceMode::Replicated { replicas: replicas.or(kept).unwrap_or(1) })
+        }
+    }
+}
+
+fn change_template(task: &mut TaskTemplate, request: &UpdateService) -> Result<(), ApiError> {
+    remove_keys(&mut task.env, &request.env_rm, "environment variable")?;
+    task.env.extend(request.env_add.clone());
+    if let Some(args) = &request.args {
+        task.args.clone_from(args);
+    }
+    if let Some(hostname) = &request.hostname {
+        task.hostname = Some(hostname.clone()).filter(|hostname| !hostname.is_empty());
+    }
+    for target in &request.mounts_rm {
+        remove_one(&mut task.mounts, |mount| mount.target == *target, || format!("nothing is mounted at {target}"))?;
+    }
+    for mount in &request.mounts_add {
+        task.mounts.retain(|old| old.target != mount.target);
+        task.mounts.push(mount.clone());
+    }
+    for constraint in constraints(&request.constraints_rm)? {
+        remove_one(&mut task.constraints, |old| *old == constraint, || format!("there is no constraint '{constraint}'"))?;
+    }
+    for constraint in constraints(&request.constraints_add)? {
+        if !task.constraints.contains(&constraint) {
+            task.constraints.push(constraint);
+        }
+    }
+    task.http_port = request.http_port.unwrap_or(task.http_port);
+    task.concurrency = request.concurrency.map_or(task.concurrency, |limit| Some(limit).filter(|limit| *limit > 0));
+    let resources = &mut task.resources;
+    resources.limit_memory_bytes = request.limit_memory_bytes.unwrap_or(resources.limit_memory_bytes);
+    resources.limit_cpu_millis = request.limit_cpu_millis.unwrap_or(resources.limit_cpu_millis);
+    resources.reserve_memory_bytes = request.reserve_memory_bytes.unwrap_or(resources.reserve_memory_bytes);
+    resources.reserve_cpu_millis = request.reserve_cpu_millis.unwrap_or(resources.reserve_cpu_millis);
+    task.restart = request.restart.applied_to(task.restart);
+    task.stop_grace_ms = request.stop_grace_ms.unwrap_or(task.stop_grace_ms);
+    task.force_update += u64::from(request.force);
+    Ok(())
+}
+
+fn change_networks(state: &ClusterState, spec: &mut ServiceSpec, request: &UpdateService) -> Result<(), ApiError> {
+    for name in &request.networks_rm {
+        let network = find_network(state, name)?;
+        remove_one(&mut spec.networks, |at| at.network == network, || format!("the service is not on network '{name}'"))?;
+    }
+    for attachment in networks(state, &request.networks_add)? {
+        if !spec.networks.iter().any(|at| at.network == attachment.network) {
+            spec.networks.push(attachment);
+        }
+    }
+    Ok(())
+}
+
+fn change_ports(ports: &mut Vec<PublishedPort>, request: &UpdateService) -> Result<(), ApiError> {
+    for target in &request.ports_rm {
+        remove_one(ports, |port| port.target == *target, || format!("the service publishes no port for its port {target}"))?;
+    }
+    for added in &request.ports_add {
+        // The same port given again is a change of it.
+        ports.retain(|port| (port.target, port.published, port.protocol) != (added.target, added.published, added.protocol));
+        ports.push(*added);
+    }
+    Ok(())
+}
+
+fn remove_keys<V>(map: &mut std::collections::BTreeMap<String, V>, keys: &[String], noun: &str) -> Result<(), ApiError> {
+    for key in keys {
+        if map.remove(key).is_none() {
+            return Err(ApiError::not_found(format!("the service has no {noun} '{key}'")));
+        }
+    }
+    Ok(())
+}
+
+/// Removes every row that fits; none is an error.
+fn remove_one<T>(rows: &mut Vec<T>, fits: impl Fn(&T) -> bool, missing: impl Fn() -> String) -> Result<(), ApiError> {
+    let before = rows.len();
+    rows.retain(|row| !fits(row));
+    if rows.len() == before { Err(ApiError::not_found(missing())) } else { Ok(()) }
+}
+
+fn constraints(texts: &[String]) -> Result<Vec<Constraint>, ApiError> {
+    let parse = |text: &String| text.parse::<Constraint>().map_err(|error| ApiError::invalid(error.to_string()));
+    texts.iter().map(parse).collect()
+}
+
+fn networks(state: &ClusterState, names: &[String]) -> Result<Vec<NetworkAttachment>, ApiError> {
+    names.iter().map(|name| Ok(NetworkAttachment { network: find_network(state, name)?, aliases: Vec::new() })).collect()
+}
+
+fn find_network(state: &ClusterState, name: &str) -> Result<NetworkId, ApiError> {
+    match state.find_network(name) {
+        Ok(network) => Ok(network.id),
+        Err(minicloud_core::command::Rejection::NotFound(_)) => {
+            Err(ApiError::not_found(format!("no network '{name}': create it with 'minicloud network create {name}'")))
+        }
+        Err(rejection) => Err(rejection.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minicloud_core::spec::Digest;
+
+    fn image() -> Image {
+        Image { name: "./build/My App.wasm".into(), digest: Digest([1; 32]) }
+    }
+
+    fn created(request: CreateService) -> Result<ServiceSpec, ApiError> {
+        create(&ClusterState::default(), request, image(), ImageDefaults { concurrency: Some(4) })
+    }
+
+    fn service(spec: ServiceSpec) -> Service {
+        serde_json::from_value(serde_json::json!({
+            "id": "000000000001", "spec": spec, "template_version": 1, "created_at": 0, "updated_at": 0, "version": 1,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_service_gets_a_name_and_its_images_defaults() {
+        let spec = created(CreateService::default()).unwrap();
+        assert_eq!(spec.name, "my-app");
+        assert_eq!(spec.mode, ServiceMode::Replicated { replicas: 1 });
+        assert_eq!(spec.task.concurrency, Some(4));
+        assert_eq!(created(CreateService { concurrency: Some(1), ..Default::default() }).unwrap().task.concurrency, Some(1));
+    }
+
+    #[test]
+    fn a_missing_network_says_how_to_make_it() {
+        let error = created(CreateService { networks: vec!["blue".into()], ..Default::default() }).unwrap_err();
+        assert_eq!(error, ApiError::not_found("no network 'blue': create it with 'minicloud network create blue'"));
+    }
+
+    #[test]
+    fn an_update_changes_what_it_names_and_nothing_else() {
+        let ports = vec![PublishedPort { published: 8000, target: 80, ..serde_json::from_str(r#"{"target":80}"#).unwrap() }];
+        let env = [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())].into();
+        let before = service(created(CreateService { ports, env, replicas: Some(3), ..Default::default() }).unwrap());
+        let update = |request: &UpdateService| update(&ClusterState::default(), &before, request, None);
+
+        assert_eq!(update(&UpdateService::default()).unwrap(), *before.spec);
+        let request = UpdateService {
+            env_rm: vec!["A".into()],
+            env_add: [("C".to_owned(), "3".to_owned())].into(),
+            ports_rm: vec![80],
+            replicas: Some(5),
+            force: true,
+            ..Default::default()
+        };
+        let after = update(&request).unwrap();
+        assert_eq!(after.task.env.keys().collect::<Vec<_>>(), ["B", "C"]);
+        assert_eq!((after.ports.len(), after.mode, after.task.force_update), (0, ServiceMode::Replicated { replicas: 5 }, 1));
+        assert_eq!(update(&UpdateService { mode: Some(Mode::Global), ..Default::default() }).unwrap().mode, ServiceMode::Global);
+
+        for wrong in [
+            UpdateService { env_rm: vec!["Z".into()], ..Default::default() },
+            UpdateService { ports_rm: vec![81], ..Default::default() },
+            UpdateService { mounts_rm: vec!["/data".into()], ..Default::default() },
+            UpdateService { constraints_add: vec!["nonsense".into()], ..Default::default() },
+            UpdateService { mode: Some(Mode::Global), replicas: Some(2), ..Default::default() },
+        ] {
+            assert!(update(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

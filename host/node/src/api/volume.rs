@@ -1,0 +1,58 @@
+//! Volumes.
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::Path;
+use minicloud_core::command::Command;
+use minicloud_core::id::VolumeId;
+use minicloud_core::spec::VolumeSpec;
+use minicloud_core::state::{ClusterState, Volume};
+
+use super::State;
+use super::error::ApiError;
+use super::extract::Body;
+use super::task::node_name;
+use super::types::{Changed, CreateVolume, Created, VolumeDetail, VolumeSummary};
+
+const DRIVER: &str = "local";
+
+pub async fn list(api: State) -> Result<Json<Vec<VolumeSummary>>, ApiError> {
+    let state = api.read().await?;
+    let mut volumes: Vec<&Arc<Volume>> = state.volumes.values().collect();
+    volumes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    Ok(Json(volumes.into_iter().map(|volume| summary(&state, volume)).collect()))
+}
+
+pub async fn create(api: State, Body(request): Body<CreateVolume>) -> Result<Json<Created>, ApiError> {
+    if let Some(driver) = request.driver.filter(|driver| driver != DRIVER) {
+        return Err(ApiError::invalid(format!("volumes have no driver '{driver}': use {DRIVER}")));
+    }
+    let id = VolumeId(api.random_id());
+    let spec = VolumeSpec { name: request.name.clone(), labels: request.labels, node: None };
+    let applied = api.change(Command::CreateVolume { id, spec }).await?;
+    Ok(Json(Created { id: id.to_string(), name: request.name, index: applied.index, warnings: Vec::new() }))
+}
+
+pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<VolumeDetail>, ApiError> {
+    let state = api.read().await?;
+    let volume = state.find_volume(&name)?;
+    let mounting = state.services.values().filter(|service| service.spec.task.mounts.iter().any(|mount| mount.volume == volume.spec.name));
+    let mut services: Vec<String> = mounting.map(|service| service.spec.name.clone()).collect();
+    services.sort();
+    Ok(Json(VolumeDetail {
+        summary: summary(&state, volume),
+        labels: volume.spec.labels.clone(),
+        services,
+        created_at_ms: volume.created_at,
+    }))
+}
+
+pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
+    let id = api.read().await?.find_volume(&name)?.id;
+    let applied = api.change(Command::RemoveVolume { id }).await?;
+    Ok(Json(Changed { index: applied.index, warnings: Vec::new() }))
+}
+
+fn summary(state: &ClusterState, volume: &Volume) -> VolumeSummary {
+    VolumeSummary { id: volume.id, name: volume.spec.name.clone(), driver: DRIVER.to_owned(), node: node_name(state, volume.node) }
+}
