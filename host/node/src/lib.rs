@@ -2,9 +2,9 @@
 //! ingress, DNS and the API. It moves bytes; what should happen is decided in `minicloud-core`.
 //!
 //! It knows no wasmtime: tasks run behind `executor::Executor`, which the command line's binary implements.
-pub mod node;
 pub mod api;
 pub mod client;
+pub mod node;
 
 pub mod cluster;
 pub mod data_dir;
@@ -20,28 +20,28 @@ pub mod router;
 pub mod token;
 pub mod transport;
 
+pub mod agent;
+pub mod dispatcher;
+pub mod executor;
+pub mod leader;
+pub mod liveness;
 pub mod replicated;
 mod rest;
-pub mod liveness;
-pub mod leader;
-pub mod dispatcher;
 pub mod session;
-pub mod executor;
 pub mod volumes;
-pub mod agent;
 
-#[cfg(test)]
-mod memory_stream;
-#[cfg(test)]
-mod test_routes;
-pub mod images;
-pub mod logs;
-pub mod testing;
-pub mod overlay;
-mod socket_stream;
-pub mod ingress;
-pub mod usage;
 pub mod dns;
 pub mod founding;
+pub mod images;
+pub mod ingress;
 pub mod join;
+pub mod logs;
 pub mod member;
+#[cfg(test)]
+mod memory_stream;
+pub mod overlay;
+mod socket_stream;
+#[cfg(test)]
+mod test_routes;
+pub mod testing;
+pub mod usage;

@@ -192,4 +192,3 @@ pub const API_STALE_TRIES_MAX: usize = 5;
 pub const DNS_TCP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Answers that wait to be sent on one DNS connection.
 pub const DNS_TCP_ANSWERS_MAX: usize = 32;
-

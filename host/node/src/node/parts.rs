@@ -143,7 +143,8 @@ fn manage(member: &Member, cluster: &Cluster, core: &CancellationToken) -> Arc<D
 fn session(member: &Member, settings: &Settings, dispatcher: Option<&Arc<Dispatcher>>) -> (Session, SessionHandle) {
     let local = member.peers.local();
     let own = Peer { node: local.node(), role: local.role(), address: local.address() };
-    let mut managers: Vec<Manager> = member.file.managers.iter().map(|(node, address)| Manager { node: Some(*node), address: *address }).collect();
+    let mut managers: Vec<Manager> =
+        member.file.managers.iter().map(|(node, address)| Manager { node: Some(*node), address: *address }).collect();
     if dispatcher.is_some() {
         managers.insert(0, Manager { node: Some(own.node), address: own.address });
     }
@@ -207,7 +208,8 @@ fn describe(settings: &Settings) -> NodeDescription {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         memory_bytes: machine_memory_bytes(),
-        cpu_millis: std::thread::available_parallelism().map_or(1_000, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX).saturating_mul(1_000)),
+        cpu_millis: std::thread::available_parallelism()
+            .map_or(1_000, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX).saturating_mul(1_000)),
         ingress: Some(settings.addresses.ingress),
     }
 }
