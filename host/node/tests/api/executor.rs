@@ -1,0 +1,66 @@
+//! Tasks that say on which slot they run, and echo on port 80 what they are sent.
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use minicloud_core::spec::Digest;
+use minicloud_core::task::{Exit, LogStream, TaskUsage};
+use minicloud_net::TaskNet;
+use minicloud_node::executor::{Executor, LogFn, RunTask, RunningTask, TaskError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+
+/// See the module. A component that contains `broken` cannot be prepared.
+pub struct EchoExecutor;
+
+#[async_trait]
+impl Executor for EchoExecutor {
+    async fn prepare(&self, _: Digest, component: &Path) -> Result<(), TaskError> {
+        let bytes = std::fs::read(component).map_err(|error| TaskError::new(error.to_string()))?;
+        let broken = bytes.windows(6).any(|window| window == b"broken");
+        if broken { Err(TaskError::new("the component imports what is not offered: wasi:nn")) } else { Ok(()) }
+    }
+
+    async fn start(&self, run: RunTask, net: TaskNet, log: LogFn) -> Result<Arc<dyn RunningTask>, TaskError> {
+        let listener = net.listen(([0, 0, 0, 0], run.http_port).into(), 64).map_err(|error| TaskError::new(error.to_string()))?;
+        log(LogStream::Stdout, format!("slot {} is up\n", run.slot).as_bytes());
+        let serving = tokio::spawn(async move {
+            while let Ok(mut connection) = listener.accept().await {
+                log(LogStream::Stderr, format!("{} came\n", connection.remote.ip()).as_bytes());
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    let _ = connection.read_to_end(&mut request).await;
+                    let _ = connection.write_all(&request).await;
+                });
+            }
+        });
+        Ok(Arc::new(EchoTask { exit: watch::Sender::default(), serving: serving.abort_handle(), _net: net }))
+    }
+}
+
+struct EchoTask {
+    exit: watch::Sender<Option<Exit>>,
+    serving: tokio::task::AbortHandle,
+    _net: TaskNet,
+}
+
+#[async_trait]
+impl RunningTask for EchoTask {
+    async fn wait(&self) -> Exit {
+        self.exit.subscribe().wait_for(Option::is_some).await.unwrap().clone().unwrap()
+    }
+
+    async fn stop(&self, _: Duration) {
+        self.kill();
+    }
+
+    fn kill(&self) {
+        self.serving.abort();
+        self.exit.send_replace(Some(Exit::Stopped));
+    }
+
+    fn usage(&self) -> TaskUsage {
+        TaskUsage { memory_bytes: 1_000, concurrency: 1, ..TaskUsage::default() }
+    }
+}
