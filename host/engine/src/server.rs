@@ -73,7 +73,8 @@ pub async fn run(
             _ = draining.wait_for(|draining| *draining) => break,
         }
     }
-    // What was connected before the routes changed is still served.
+    // What was connected before the routes changed is still served; what comes now goes elsewhere.
+    listener.refuse();
     while let Ok(Some(connection)) = listener.try_accept() {
         connections.spawn(server.clone().serve(connection));
     }

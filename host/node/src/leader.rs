@@ -66,9 +66,20 @@ impl Leader {
 
     async fn lead_when_elected(&self) {
         let mut leadership = self.options.replicated.leadership();
-        while let Ok(now) = leadership.wait_for(|now| now.leading).await.map(|now| *now) {
+        let mut before = None;
+        loop {
+            let now = *leadership.borrow_and_update();
+            if !now.leading {
+                before = now.leader.or(before);
+                match leadership.changed().await {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            }
             info!(term = now.term, "leading");
             self.options.liveness.begin(now.term);
+            // Whoever led is most likely the one that died, and its tasks wait to be replaced.
+            before.take().into_iter().for_each(|node| self.options.liveness.suspect(node));
             let over = leadership.wait_for(|later| !later.leading || later.term != now.term);
             tokio::select! {
                 over = over => if over.is_err() { return },

@@ -50,6 +50,11 @@ impl Liveness {
         !self.heard.insert(node, heard).is_some_and(|before| before.beats && before.deadline > now)
     }
 
+    /// The node led before and was silenced or replaced: it gets no longer than any other silence.
+    pub fn suspect(&mut self, node: NodeId, now: Instant) {
+        self.heard.entry(node).or_insert(Heard { deadline: now + HEARTBEAT_TIMEOUT, beats: false });
+    }
+
     /// Compares what was heard with the statuses in the state.
     pub fn assess(&mut self, nodes: impl Iterator<Item = (NodeId, NodeStatus)>, now: Instant) -> Assessment {
         self.forgive_gap(now);
@@ -117,6 +122,11 @@ impl LivenessHandle {
         if term > liveness.term {
             *liveness = Liveness::new(term, Instant::now());
         }
+    }
+
+    /// Says who led before this term, most likely because it is gone.
+    pub fn suspect(&self, node: NodeId) {
+        self.lock().suspect(node, Instant::now());
     }
 
     /// The node was heard in this term.
