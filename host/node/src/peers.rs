@@ -63,9 +63,12 @@ struct Slot {
     state: Mutex<SlotState>,
 }
 
+/// A link that is up, and who is at its other end.
+type Linked = (Arc<dyn Link>, Peer);
+
 #[derive(Default)]
 struct SlotState {
-    link: Option<(Arc<dyn Link>, Peer)>,
+    link: Option<Linked>,
     /// The last failure, and until when it is repeated to callers instead of dialling again.
     failure: Option<(LinkError, Instant)>,
     delay: Duration,
@@ -235,7 +238,7 @@ impl Peers {
 
 impl Slot {
     /// The link if it is up; the last failure while it is too early to try again.
-    fn ready(&self) -> Result<Option<(Arc<dyn Link>, Peer)>, LinkError> {
+    fn ready(&self) -> Result<Option<Linked>, LinkError> {
         let mut state = lock(&self.state);
         if let Some(link) = state.live_link() {
             return Ok(Some(link));

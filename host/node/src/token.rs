@@ -68,7 +68,7 @@ impl Secret {
 
     /// What the replicated state keeps.
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(&*self.0).into()
+        Sha256::digest(*self.0).into()
     }
 }
 

@@ -67,16 +67,18 @@ struct Reset;
 
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let outgoing = match self.poll_outgoing(cx) {
-            Poll::Ready(Err(Reset)) => return Poll::Ready(self.reset()),
-            other => other.is_ready(),
-        };
-        let incoming = match self.poll_incoming(cx) {
-            Poll::Ready(Err(Reset)) => return Poll::Ready(self.reset()),
-            other => other.is_ready(),
-        };
+        let polled = self.poll_both(cx);
+        if matches!(polled, Poll::Ready(Err(Reset))) {
+            self.reset();
+        }
+        polled.map(|_| ())
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Reset>> {
+        let outgoing = done(self.poll_outgoing(cx))?;
+        let incoming = done(self.poll_incoming(cx))?;
         // With nothing left to write and nobody left to read, the peer's further data would go nowhere.
-        if outgoing && (incoming || self.incoming.is_unread(cx)) { Poll::Ready(()) } else { Poll::Pending }
+        if outgoing && (incoming || self.incoming.is_unread(cx)) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn reset(&mut self) {
@@ -140,6 +142,13 @@ impl Pump {
                 }
             }
         }
+    }
+}
+
+fn done(polled: Poll<Result<(), Reset>>) -> Result<bool, Reset> {
+    match polled {
+        Poll::Ready(result) => result.map(|()| true),
+        Poll::Pending => Ok(false),
     }
 }
 
