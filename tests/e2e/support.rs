@@ -25,7 +25,7 @@ pub struct Node {
 impl Cluster {
     /// One node that founded a cluster.
     pub fn found() -> Cluster {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder for the test");
         let mut cluster = Cluster { folder, subnet: own_subnet(), nodes: Vec::new() };
         let node = cluster.add_node();
         let listen = format!("{}:2377", node.ip);
@@ -86,7 +86,7 @@ impl Drop for Cluster {
 impl Node {
     /// Runs the command line against this node.
     pub fn cli(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_minicloud")).arg("--data-dir").arg(&self.data_dir).args(args).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_minicloud")).arg("--data-dir").arg(&self.data_dir).args(args).output().expect("the binary starts")
     }
 
     /// What a command printed; fails the test unless it succeeded.
@@ -99,7 +99,7 @@ impl Node {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).expect("the output is text")
     }
 
     /// What a command said when it was refused; fails the test when it was not.
@@ -107,7 +107,7 @@ impl Node {
     pub fn refused(&self, args: &[&str]) -> String {
         let output = self.cli(args);
         assert!(!output.status.success(), "{args:?} was not refused: {}", String::from_utf8_lossy(&output.stdout));
-        String::from_utf8(output.stderr).unwrap()
+        String::from_utf8(output.stderr).expect("the output is text")
     }
 
     /// The JSON form of a listing; `None` when the command failed.
@@ -186,11 +186,6 @@ pub fn deploy(node: &Node) {
         create.push(service);
         node.ok(&create);
     }
-}
-
-/// Whether a program that a test needs stands on the path.
-pub fn exists(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 /// Two octets that no other test of this or another run uses now.

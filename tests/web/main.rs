@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, exists};
+use support::{Cluster, PATIENCE};
 
 /// A ChromeDriver of our own, on a port that it chose.
 struct Driver {
@@ -128,4 +128,9 @@ async fn look_at(page: &str) {
         }
     }
     browser.close().await.unwrap();
+}
+
+/// Whether a program that a test needs stands on the path.
+fn exists(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
