@@ -1,4 +1,8 @@
 //! End-to-end tests: the real binary, real processes, real packets. They prove the wiring, not the logic.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cluster;
 mod dockercoins;
+#[path = "../web/page.rs"]
+mod page;
 mod support;

@@ -279,7 +279,7 @@ mod tests {
             let error = dir.node().unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
-        assert!(dir.identity().unwrap_err().to_string().contains("missing"));
+        assert!(dir.identity().err().unwrap().to_string().contains("missing"));
     }
 
     #[test]

@@ -1,15 +1,12 @@
 //! The page in a real browser: it draws, its speed rises, its console stays clean, and nothing leaves the host.
-#[path = "../e2e/support.rs"]
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{self, Cluster, PATIENCE};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE};
 
 /// A ChromeDriver of our own, on a port that it chose.
 struct Driver {
