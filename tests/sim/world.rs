@@ -1,7 +1,9 @@
 //! Managers of one cluster on simulated machines: started, crashed, cut off, and started again.
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use minicloud_core::command::{Command, NewCluster};
@@ -156,6 +158,7 @@ impl World {
     pub async fn crash(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         let Some(running) = node.running.take() else { return };
+        running.must_be_well();
         self.net.detach(node.address);
         node.disk.crash();
         running.router.abort();
@@ -233,6 +236,17 @@ impl World {
             }
         });
         settled.await.expect("the nodes agree once all is well");
+        self.nodes.iter().filter_map(|node| node.running.as_ref()).for_each(Running::must_be_well);
+    }
+}
+
+impl Running {
+    /// Consensus must not have stopped by itself: a panic inside it, for example.
+    fn must_be_well(&self) {
+        let mut failed = pin!(self.cluster.failed());
+        if let Poll::Ready(reason) = failed.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            panic!("consensus stopped: {reason}");
+        }
     }
 }
 
