@@ -3,6 +3,7 @@
 //! `MINICLOUD_SIM_SEED=7 cargo test -p minicloud-node --test sim -- --nocapture one_seed` runs one seed and prints
 //! what happened. The same seed gives the same trace: one thread, virtual time, seeded elections, network and disks.
 //! Not covered by the seed: the order in which std's hash maps iterate (none decides anything here so far).
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #[path = "../../../tests/sim/mod.rs"]
 mod sim;
 
