@@ -24,7 +24,9 @@ fn coins_are_mined_on_one_node() {
     assert_eq!(status, 200);
     assert!(page.contains("DockerCoins"), "{page}");
     assert_eq!(node.http(8001, "/").unwrap().1, "RNG running on rng-1\n");
-    assert!(node.ok(&["service", "logs", "worker"]).contains("units of work done, updating hash counter"));
+    wait_for("the worker's log", || {
+        node.ok(&["service", "logs", "worker"]).contains("units of work done, updating hash counter").then_some(())
+    });
 }
 
 #[test]

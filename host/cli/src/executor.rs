@@ -62,11 +62,16 @@ impl Executor for EngineExecutor {
                 .into_iter()
                 .map(|mount| HostMount { host: mount.host, guest: mount.guest, read_only: mount.read_only })
                 .collect(),
-            log,
+            log: whole_lines(log),
         };
         let task = self.engine.start(spec, &component, net).await.map_err(task_error)?;
         Ok(Arc::new(EngineTask(task)))
     }
+}
+
+/// The engine hands over whole lines without their end; the node's logs take bytes as they were written.
+fn whole_lines(log: LogFn) -> LogFn {
+    Arc::new(move |stream, line| log(stream, &[line, b"\n"].concat()))
 }
 
 fn task_error(error: EngineError) -> TaskError {
