@@ -1,4 +1,4 @@
-//! README's commands: `cargo xtask demo | test | bench | guests`. Each does all of its own set-up.
+//! README's commands: `cargo xtask demo | test | guests`. Each does all of its own set-up.
 //!
 //! Nothing of the product is in here, so that this builds in a second on a fresh machine.
 mod run;
@@ -10,8 +10,7 @@ use anyhow::bail;
 const HELP: &str = "usage: cargo xtask COMMAND
 
   demo [ARGS]     build everything (release) and run `minicloud demo ARGS`
-  test [--full]   formatting, lints and every test; --full adds the long ones (rates of DockerCoins)
-  bench           the figures, as a table and as JSON
+  test            formatting, lints and every test
   guests          build the web page and the guest components only";
 
 fn main() {
@@ -27,7 +26,6 @@ fn dispatch() -> anyhow::Result<()> {
     match args.first().map(String::as_str) {
         Some("demo") => demo(rest),
         Some("test") => test::test(rest),
-        Some("bench") => bench(rest),
         Some("guests") => setup::guests(),
         Some("help" | "--help" | "-h") | None => {
             eprintln!("{HELP}");
@@ -42,13 +40,4 @@ fn demo(args: &[String]) -> anyhow::Result<()> {
     setup::node_js()?;
     run::cargo(&["build", "--release", "--package", "minicloud"])?;
     run::replace(run::target_dir().join("release/minicloud"), "demo", args)
-}
-
-fn bench(args: &[String]) -> anyhow::Result<()> {
-    setup::wasm_target()?;
-    setup::node_js()?;
-    run::cargo(&["build", "--release", "--package", "minicloud"])?;
-    let mut command = vec!["bench", "--package", "minicloud", "--bench", "figures", "--"];
-    command.extend(args.iter().map(String::as_str));
-    run::cargo(&command)
 }

@@ -1,19 +1,15 @@
 //! `cargo xtask test`: formatting, lints, and every test from unit to browser.
-use anyhow::bail;
+use anyhow::ensure;
 
 use crate::{run, setup};
 
 pub fn test(args: &[String]) -> anyhow::Result<()> {
-    let full = match args {
-        [] => false,
-        [only] if only == "--full" => true,
-        _ => bail!("usage: cargo xtask test [--full]"),
-    };
+    ensure!(args.is_empty(), "usage: cargo xtask test");
     setup::guests()?;
     setup::clients()?;
     web()?;
     guests()?;
-    host(full)
+    host()
 }
 
 fn web() -> anyhow::Result<()> {
@@ -26,12 +22,8 @@ fn guests() -> anyhow::Result<()> {
     run::program("guests", "cargo", &["test", "--workspace", "--target-dir", "target"])
 }
 
-fn host(full: bool) -> anyhow::Result<()> {
+fn host() -> anyhow::Result<()> {
     run::cargo(&["fmt", "--all", "--check"])?;
     run::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    let mut command = vec!["test", "--workspace"];
-    if full {
-        command.extend(["--", "--include-ignored"]);
-    }
-    run::cargo(&command)
+    run::cargo(&["test", "--workspace"])
 }
