@@ -53,9 +53,12 @@ impl Cluster {
                 Err(failed) => retry.after(failed).await?,
             }
         };
-        match timeout_at(deadline, self.wait_applied(index)).await {
-            Ok(()) => Ok(self.state()),
-            Err(_) => Err(ProposeError::Unavailable(format!("this node has not caught up with entry {index}"))),
+        // The wait also ends when this node stops, and then its state may be behind.
+        let waited = timeout_at(deadline, self.wait_applied(index)).await;
+        let state = self.state();
+        match waited {
+            Ok(()) if state.index >= index => Ok(state),
+            _ => Err(ProposeError::Unavailable(format!("this node has not caught up with entry {index}"))),
         }
     }
 
