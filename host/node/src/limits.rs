@@ -18,6 +18,8 @@ pub const RECONNECT_DELAY_FIRST: Duration = Duration::from_millis(50);
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_millis(1_000);
 /// How long an accepted connection may take to say its first frame.
 pub const HELLO_TIMEOUT: Duration = Duration::from_millis(3_000);
+/// How long a refused peer is given to read why.
+pub const REFUSAL_LINGER: Duration = Duration::from_millis(500);
 /// How long a stream may take to say its kind.
 pub const STREAM_KIND_TIMEOUT: Duration = Duration::from_millis(5_000);
 /// Connections being set up at once; beyond it, newcomers must prove their address first.
@@ -187,6 +189,9 @@ pub const API_CONNECTIONS_MAX: usize = 1_024;
 pub const API_DRAIN_MAX: Duration = Duration::from_millis(500);
 /// How long the API tries a change again whose basis was overtaken.
 pub const API_STALE_TRIES_MAX: usize = 5;
+
+/// A watch of a service tells a new line at most this often: thousands of tasks change at once, and one line tells all.
+pub const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// A DNS client on TCP may be silent this long.
 pub const DNS_TCP_TIMEOUT: Duration = Duration::from_secs(5);

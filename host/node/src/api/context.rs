@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ProposeError};
 use crate::images::Images;
 use crate::limits::PROPOSE_TIMEOUT;
 use crate::logs::Logs;
@@ -61,7 +61,13 @@ impl NodeApi {
 
     /// Makes a change; returns once this node's own state shows it.
     pub(super) async fn change(&self, command: Command) -> Result<Applied, ApiError> {
-        let cluster = self.cluster()?;
+        self.cluster()?;
+        Ok(self.try_change(command).await?)
+    }
+
+    /// As [`NodeApi::change`], for those who look at why it was refused.
+    pub(super) async fn try_change(&self, command: Command) -> Result<Applied, ProposeError> {
+        let cluster = self.cluster.as_ref().ok_or_else(|| ProposeError::Unavailable("this node is a worker".into()))?;
         let applied = cluster.propose(command).await?;
         // It is done in any case; a node that lags only shows it later.
         let _ = timeout(PROPOSE_TIMEOUT, cluster.wait_applied(applied.index)).await;

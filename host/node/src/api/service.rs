@@ -73,11 +73,8 @@ pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<Up
         let spec = spec::update(&state, service, &request, image.clone())?;
         let warnings = spec::warnings(&state, &spec);
         let command = Command::UpdateService { id: service.id, version: request.version.unwrap_or(service.version), spec: Box::new(spec) };
-        match api.cluster()?.propose(command).await {
-            Ok(applied) => {
-                api.cluster()?.wait_applied(applied.index).await;
-                return changed(applied.index, warnings);
-            }
+        match api.try_change(command).await {
+            Ok(applied) => return changed(applied.index, warnings),
             Err(ProposeError::Rejected(Rejection::Stale(_))) if tries > 0 => {}
             Err(error) => return Err(error.into()),
         }

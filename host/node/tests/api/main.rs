@@ -1,9 +1,10 @@
-//! The API of a real node: one manager on loopback, its Unix socket, and tasks that echo what they are sent.
+//! The API of real nodes on loopback, over their Unix sockets, with tasks that echo what they are sent.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod executor;
 mod world;
 
 mod errors;
+mod many;
 mod nodes;
 mod services;
 mod streams;

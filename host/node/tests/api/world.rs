@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use minicloud_core::state::Availability;
+use minicloud_core::state::{Availability, Role};
 use minicloud_node::api::types::{CreateNetwork, CreateService, Progress};
 use minicloud_node::client::{Client, ClientError};
 use minicloud_node::images::BundledImage;
@@ -23,6 +23,7 @@ pub fn component(text: &str) -> Bytes {
     [b"\0asm\x0d\0\x01\0", text.as_bytes()].concat().into()
 }
 
+/// A node in this process.
 pub struct World {
     pub client: Client,
     pub directory: tempfile::TempDir,
@@ -31,20 +32,36 @@ pub struct World {
 }
 
 impl World {
-    /// A cluster of one node.
+    /// A cluster of one node, `alpha`.
     pub async fn new() -> World {
+        World::start(Start::Found {
+            addresses: addresses(0),
+            availability: Availability::Active,
+            address_pool: "10.0.0.0/8".parse().unwrap(),
+            hostname: Some("alpha".into()),
+        })
+        .await
+    }
+
+    /// A further node of the cluster, which publishes on ports that are `port_offset` higher.
+    pub async fn join(&self, role: Role, hostname: &str, port_offset: u16) -> World {
+        let token = self.client.join_token(role).await.unwrap();
+        World::start(Start::Join {
+            addresses: addresses(port_offset),
+            availability: Availability::Active,
+            manager: token.address,
+            token: token.token,
+            hostname: Some(hostname.into()),
+        })
+        .await
+    }
+
+    async fn start(start: Start) -> World {
         let directory = tempfile::tempdir().unwrap();
         let options = NodeOptions {
             data_dir: directory.path().to_owned(),
             executor: Arc::new(EchoExecutor),
             bundled: vec![BundledImage { name: "echo", concurrency: Some(1), component: ECHO }],
-        };
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let start = Start::Found {
-            addresses: Addresses { listen: any_port, advertise: any_port, ingress: Ipv4Addr::LOCALHOST.into(), dns: None, port_offset: 0 },
-            availability: Availability::Active,
-            address_pool: "10.0.0.0/8".parse().unwrap(),
-            hostname: Some("alpha".into()),
         };
         let node = timeout(LIMIT, Node::start(options, start)).await.expect("it starts in time").unwrap();
         let (end, ended) = oneshot::channel();
@@ -81,6 +98,11 @@ impl World {
         };
         timeout(LIMIT, watching).await.unwrap_or_else(|_| panic!("service {service} did not converge"))
     }
+}
+
+fn addresses(port_offset: u16) -> Addresses {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Addresses { listen: any_port, advertise: any_port, ingress: Ipv4Addr::LOCALHOST.into(), dns: None, port_offset }
 }
 
 /// An echo service on these networks.

@@ -7,11 +7,13 @@ use minicloud_core::id::ServiceId;
 use minicloud_core::spec::{RestartCondition, ServiceMode};
 use minicloud_core::state::{Availability, ClusterState, Service, Slot, Task, UpdateState};
 use minicloud_core::task::TaskState;
+use tokio::time::sleep;
 
 use super::super::error::ApiError;
 use super::super::types::{Progress, ProgressTask};
 use super::super::{State, lines, task};
 use super::find_any;
+use crate::limits::PROGRESS_INTERVAL_MIN;
 
 /// Tells the progress of a service at once and then on each change of it, until there is nothing more to wait for.
 pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
@@ -32,6 +34,7 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
                     return;
                 }
                 last = Some(now);
+                sleep(PROGRESS_INTERVAL_MIN).await;
             }
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },

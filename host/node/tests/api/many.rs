@@ -1,0 +1,155 @@
+//! What only several nodes show: the overlay, ingress everywhere, and what nodes are asked over the wire.
+use std::collections::BTreeSet;
+
+use minicloud_core::spec::PublishedPort;
+use minicloud_core::state::{NodeStatus, Role};
+use minicloud_node::api::types::{CreateService, ErrorKind, LogQuery};
+use minicloud_node::client::Client;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::world::{LIMIT, World, component, echo, message};
+
+/// A manager and a worker.
+async fn pair() -> (World, World) {
+    let manager = World::new().await;
+    let worker = manager.join(Role::Worker, "beta", OFFSET).await;
+    (manager, worker)
+}
+
+/// Added to the worker's published ports, because both nodes are on one address.
+const OFFSET: u16 = 1;
+
+async fn round_trip(mut stream: impl AsyncRead + AsyncWrite + Unpin, sent: &[u8]) {
+    let exchange = async {
+        stream.write_all(sent).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = timeout(LIMIT, exchange).await.expect("an answer in time");
+    assert!(answer == sent, "{} bytes came back", answer.len());
+}
+
+/// The nodes of a service's running tasks.
+async fn nodes_of(client: &Client, service: &str) -> BTreeSet<String> {
+    client.service_tasks(service).await.unwrap().into_iter().filter_map(|task| task.node).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_on_both_nodes_are_reached_from_both() {
+    let (manager, worker) = pair().await;
+    manager.network("blue", true).await;
+    manager.service(CreateService { replicas: Some(4), ..echo("web", &["blue"]) }).await;
+    assert_eq!(nodes_of(&manager.client, "web").await, BTreeSet::from(["alpha".to_owned(), "beta".to_owned()]));
+    let large: Vec<u8> = (0..2_000_000u32).map(|n| (n % 251) as u8).collect();
+    for node in [&manager, &worker] {
+        // Four connections in rotation reach four tasks, two of them over the wire.
+        for _ in 0..4 {
+            round_trip(node.client.connect_on_network("blue", "web", 80).await.unwrap(), &large).await;
+        }
+        for task in manager.client.service_tasks("web").await.unwrap() {
+            let address = task.addresses[0].to_string();
+            round_trip(node.client.connect_on_network("blue", &address, 80).await.unwrap(), b"to this task").await;
+        }
+    }
+
+    let usage = manager.client.service_usage("web").await.unwrap();
+    assert_eq!(usage.tasks.iter().filter(|task| task.usage.is_some()).count(), 4, "{usage:#?}");
+    assert!(usage.total.received_bytes >= 16_000_000, "{usage:#?}");
+
+    let mut lines = manager.client.service_logs("web", &LogQuery::default()).await.unwrap();
+    let mut said = BTreeSet::new();
+    let mut last_ms = 0;
+    while let Some(line) = timeout(LIMIT, lines.next()).await.expect("logs in time") {
+        let line = line.unwrap();
+        assert!(line.at_ms >= last_ms, "in order of time");
+        last_ms = line.at_ms;
+        said.insert((line.node, line.task));
+    }
+    assert_eq!(said.len(), 4, "{said:?}");
+    worker.end().await;
+    manager.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_port_is_open_on_every_node_and_the_client_is_seen() {
+    let (manager, worker) = pair().await;
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let ports: Vec<PublishedPort> = serde_json::from_value(serde_json::json!([{ "published": port, "target": 80 }])).unwrap();
+    manager.service(CreateService { ports, ..echo("web", &[]) }).await;
+    for port in [port, port + OFFSET] {
+        let connecting = async {
+            loop {
+                match TcpStream::connect(("127.0.0.1", port)).await {
+                    Ok(stream) => return stream,
+                    // The worker's view may be a moment behind.
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        round_trip(timeout(LIMIT, connecting).await.expect("the port opens"), b"from outside").await;
+    }
+    let mut lines = manager.client.service_logs("web", &LogQuery { tail: Some(2), ..Default::default() }).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(timeout(LIMIT, lines.next()).await.unwrap().unwrap().unwrap().text, "127.0.0.1 came");
+    }
+    worker.end().await;
+    manager.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_from_a_file_travels_to_the_node_that_runs_it() {
+    let (manager, worker) = pair().await;
+    let image = manager.client.import_image(component("travels")).await.unwrap();
+    let constraints = vec!["node.hostname==beta".to_owned()];
+    manager.service(CreateService { image: image.digest.to_string(), constraints, ..echo("far", &[]) }).await;
+    assert_eq!(nodes_of(&manager.client, "far").await, BTreeSet::from(["beta".to_owned()]));
+    assert!(worker.client.images().await.unwrap().iter().any(|held| held.digest == image.digest));
+    worker.end().await;
+    manager.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_says_where_a_manager_is_and_may_leave() {
+    let (manager, worker) = pair().await;
+    let address = manager.client.info().await.unwrap().address.to_string();
+    let refused = worker.client.nodes().await.unwrap_err();
+    assert_eq!(refused.kind(), Some(ErrorKind::Unavailable));
+    assert!(refused.to_string().contains(&address) && refused.to_string().contains("alpha"), "{refused}");
+    let info = worker.client.info().await.unwrap();
+    assert_eq!((info.role, info.nodes, info.managers.len(), info.services), (Role::Worker, 2, 1, None));
+
+    assert!(message(manager.client.remove_node("beta", false).await).contains("is ready"));
+    worker.client.leave(false).await.unwrap();
+    timeout(LIMIT, worker.running).await.expect("it ends").unwrap();
+    let gone = async {
+        while manager.client.node("beta").await.unwrap().summary.status != NodeStatus::Down {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, gone).await.expect("its absence is noticed");
+    manager.client.remove_node("beta", false).await.unwrap();
+    assert_eq!(manager.client.nodes().await.unwrap().len(), 1);
+    manager.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn managers_are_promoted_demoted_and_seen() {
+    let alpha = World::new().await;
+    let beta = alpha.join(Role::Manager, "beta", 1).await;
+    let gamma = alpha.join(Role::Manager, "gamma", 2).await;
+    let nodes = gamma.client.nodes().await.unwrap();
+    assert_eq!(nodes.iter().filter(|node| node.manager_status.is_some()).count(), 3, "{nodes:#?}");
+    // Any manager takes changes, and shows them at once.
+    beta.network("blue", false).await;
+    assert!(gamma.client.network("blue").await.is_ok());
+    alpha.client.demote_node("gamma").await.unwrap();
+    let node = alpha.client.node("gamma").await.unwrap();
+    assert_eq!((node.summary.role, node.summary.manager_status), (Role::Worker, None));
+    gamma.end().await;
+    beta.end().await;
+    alpha.end().await;
+}
