@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use minicloud_core::command::Rejection;
 use minicloud_core::id::{Index, NodeId};
-use minicloud_core::state::ClusterState;
+use minicloud_core::state::{ClusterState, Role};
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
@@ -29,8 +29,8 @@ use crate::raft::log::LogStore;
 use crate::raft::machine::Machine;
 use crate::raft::machine::WeakMachine;
 use crate::raft::{Network, Raft, RaftService, StoreError, Tuning, TypeConfig};
-use crate::router::{Allow, Router};
-use crate::transport::StreamKind;
+use crate::router::{Allow, Members, Router};
+use crate::transport::{Certified, StreamKind};
 use forward::ForwardService;
 
 /// See the module. Cheap to clone.
@@ -120,13 +120,12 @@ impl Cluster {
         Ok(Cluster { shared })
     }
 
-    /// Adds what a manager serves to others: Raft's messages, and requests forwarded to the leader.
+    /// Adds what a manager serves to others, and who it still serves: Raft's messages, and requests forwarded to the leader.
     pub fn routes(&self, router: Router) -> Router {
-        router.stream(StreamKind::Raft, Allow::Managers, Arc::new(RaftService::new(self.shared.raft.clone()))).stream(
-            StreamKind::Forward,
-            Allow::Managers,
-            Arc::new(ForwardService::new(self.clone())),
-        )
+        let raft = Arc::new(RaftService::new(self.shared.raft.clone()));
+        let forward = Arc::new(ForwardService::new(self.clone()));
+        let router = router.members(Arc::new(self.clone()));
+        router.stream(StreamKind::Raft, Allow::Managers, raft).stream(StreamKind::Forward, Allow::Managers, forward)
     }
 
     /// The state as last applied here.
@@ -174,6 +173,18 @@ impl Cluster {
 
     fn leader_now(&self) -> Leadership {
         *self.shared.leadership.borrow()
+    }
+}
+
+impl Members for Cluster {
+    fn role(&self, certified: Certified) -> Option<Role> {
+        let state = self.state();
+        match state.nodes.get(&certified.node) {
+            // A promotion counts once the node has the certificate for it.
+            Some(row) => Some(if row.role == Role::Worker { Role::Worker } else { certified.role }),
+            // An id is the index of the entry that added the node: beyond what is applied here it may be new.
+            None => (certified.node.0 > state.index.0).then_some(certified.role),
+        }
     }
 }
 

@@ -139,10 +139,11 @@ struct Hello {
     address: SocketAddr,
 }
 
+/// Why a connection was refused, as the peer is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Refusal {
-    code: CloseCode,
-    reason: String,
+pub struct Refusal {
+    pub code: CloseCode,
+    pub reason: String,
 }
 
 type Answer = Result<Hello, Refusal>;
@@ -167,16 +168,25 @@ async fn exchange(stream: &mut BoxStream, hello: &Hello) -> std::io::Result<Answ
     frame::expect(stream).await
 }
 
-/// Hears who dialled us, answers, and closes the link when it does not fit.
-pub async fn receive(link: &dyn Link, local: &Local, certified: Certified) -> Result<(Peer, Lane), LinkError> {
+/// Hears who dialled us, and answers. `admit` has the last word on a peer whose frame fits; the caller closes the link
+/// of a refused one, once it had time to read the answer.
+pub async fn receive(
+    link: &dyn Link,
+    local: &Local,
+    certified: Certified,
+    admit: impl Fn(Peer) -> Result<Peer, Refusal>,
+) -> Result<(Peer, Lane), LinkError> {
     let mut stream = link.accept().await?;
     let heard: std::io::Result<Hello> = frame::expect(&mut stream).await;
     let hello = heard.map_err(|error| {
         link.close(CloseCode::Garbage, "the first frame is no hello");
         LinkError::Lost(error.to_string())
     })?;
-    let checked = local.check(&hello, certified);
-    let answer: Answer = checked.clone().map(|_| local.hello(hello.lane)).map_err(|refusal| refusal.clone());
+    let checked = local.check(&hello, certified).and_then(admit);
+    let answer: Answer = match &checked {
+        Ok(_) => Ok(local.hello(hello.lane)),
+        Err(refusal) => Err(refusal.clone()),
+    };
     let sent = frame::write(&mut stream, &answer).await;
     let ended = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
     match checked {
@@ -186,5 +196,52 @@ pub async fn receive(link: &dyn Link, local: &Local, certified: Certified) -> Re
         }
         // The answer carries the reason; the peer closes. A close of ours could overtake it.
         Err(Refusal { code, reason }) => Err(LinkError::Refused { code, reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(node: u64, role: Role, epoch: u64) -> Local {
+        Local::new(NodeId(node), role, ClusterId(7), epoch, "127.0.0.1:1".parse().unwrap())
+    }
+
+    fn code(here: &Local, there: &Local) -> Option<CloseCode> {
+        let certified = Certified { node: there.node(), role: there.role() };
+        here.check(&there.hello(Lane::Control), certified).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn managers_of_different_epochs_refuse_each_other() {
+        let (old, new) = (local(1, Role::Manager, 0), local(2, Role::Manager, 1));
+        assert_eq!(code(&old, &new), Some(CloseCode::WrongEpoch));
+        assert_eq!(code(&new, &old), Some(CloseCode::WrongEpoch));
+        assert_eq!(code(&new, &local(3, Role::Manager, 1)), None);
+    }
+
+    #[test]
+    fn a_worker_follows_to_a_later_epoch_and_never_back() {
+        let (worker, old, new) = (local(9, Role::Worker, 0), local(1, Role::Manager, 0), local(2, Role::Manager, 1));
+        assert_eq!(code(&new, &worker), None);
+        assert_eq!(code(&worker, &new), None);
+        assert_eq!(worker.epoch(), 1);
+        assert_eq!(code(&worker, &old), Some(CloseCode::WrongEpoch));
+        assert_eq!(code(&old, &worker), Some(CloseCode::WrongEpoch));
+    }
+
+    #[test]
+    fn strangers_are_told_why() {
+        let here = local(1, Role::Manager, 0);
+        let there = local(2, Role::Manager, 0);
+        let certified = Certified { node: NodeId(2), role: Role::Manager };
+        let refused = |change: fn(&mut Hello)| {
+            let mut hello = there.hello(Lane::Control);
+            change(&mut hello);
+            here.check(&hello, certified).unwrap_err().code
+        };
+        assert_eq!(refused(|hello| hello.cluster = ClusterId(8)), CloseCode::WrongCluster);
+        assert_eq!(refused(|hello| hello.node = NodeId(3)), CloseCode::NotAMember);
+        assert_eq!(refused(|hello| hello.protocol_min = PROTOCOL_MAX + 1), CloseCode::Protocol);
     }
 }

@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::hello;
-use crate::limits::{HELLO_TIMEOUT, STREAM_KIND_TIMEOUT};
+use crate::hello::{self, Refusal};
+use crate::limits::{HELLO_TIMEOUT, REFUSAL_LINGER, STREAM_KIND_TIMEOUT};
 use crate::peers::Peers;
 use crate::transport::{BoxStream, Certified, CloseCode, Incoming, Link, LinkError, Peer, StreamKind, Transport};
 
@@ -33,6 +33,12 @@ pub trait DatagramService: Send + Sync + 'static {
 #[async_trait]
 pub trait JoinService: Send + Sync + 'static {
     async fn serve(&self, remote: SocketAddr, stream: BoxStream);
+}
+
+/// Says who is still a member, and in which role: certificates outlive both.
+pub trait Members: Send + Sync + 'static {
+    /// The role that the cluster gives the node now; `None` when it was removed.
+    fn role(&self, certified: Certified) -> Option<Role>;
 }
 
 /// Whose streams of a kind are served.
@@ -54,11 +60,12 @@ pub struct Router {
     streams: BTreeMap<StreamKind, (Allow, Arc<dyn StreamService>)>,
     datagrams: Option<Arc<dyn DatagramService>>,
     join: Option<Arc<dyn JoinService>>,
+    members: Option<Arc<dyn Members>>,
 }
 
 impl Router {
     pub fn new(peers: &Peers) -> Router {
-        Router { peers: peers.clone(), streams: BTreeMap::new(), datagrams: None, join: None }
+        Router { peers: peers.clone(), streams: BTreeMap::new(), datagrams: None, join: None, members: None }
     }
 
     pub fn stream(mut self, kind: StreamKind, allow: Allow, service: Arc<dyn StreamService>) -> Router {
@@ -73,6 +80,12 @@ impl Router {
 
     pub fn newcomers(mut self, service: Arc<dyn JoinService>) -> Router {
         self.join = Some(service);
+        self
+    }
+
+    /// Without it, certificates alone decide.
+    pub fn members(mut self, members: Arc<dyn Members>) -> Router {
+        self.members = Some(members);
         self
     }
 
@@ -111,17 +124,24 @@ impl Router {
     }
 
     async fn serve_member(self: &Arc<Self>, link: Arc<dyn Link>, certified: Certified) -> Result<(), LinkError> {
-        let heard = timeout(HELLO_TIMEOUT, hello::receive(&*link, self.peers.local(), certified)).await;
+        let heard = timeout(HELLO_TIMEOUT, hello::receive(&*link, self.peers.local(), certified, |peer| self.still_member(peer))).await;
         let (peer, lane) = match heard.unwrap_or_else(|_| Err(LinkError::Lost("no first frame".into()))) {
             Ok(heard) => heard,
             Err(error) => {
                 warn!(node = %certified.node, remote = %link.remote_address(), %error, "refused a connection");
-                return linger(&*link).await;
+                return linger(&*link, error).await;
             }
         };
         debug!(node = %peer.node, ?lane, "connected");
         self.peers.learn(peer.node, peer.address, peer.role);
         tokio::try_join!(self.accept_streams(&*link, peer), self.accept_datagrams(&*link, peer)).map(|_| ())
+    }
+
+    fn still_member(&self, peer: Peer) -> Result<Peer, Refusal> {
+        let certified = Certified { node: peer.node, role: peer.role };
+        let role = self.members.as_ref().map_or(Some(peer.role), |members| members.role(certified));
+        let removed = || Refusal { code: CloseCode::NotAMember, reason: format!("node {} was removed from the cluster", peer.node) };
+        Ok(Peer { role: role.ok_or_else(removed)?, ..peer })
     }
 
     async fn accept_streams(self: &Arc<Self>, link: &dyn Link, peer: Peer) -> Result<(), LinkError> {
@@ -136,6 +156,10 @@ impl Router {
         let byte = timeout(STREAM_KIND_TIMEOUT, stream.read_u8()).await;
         let Some(kind) = byte.ok().and_then(Result::ok).and_then(StreamKind::from_byte) else {
             debug!(node = %peer.node, "stream of no known kind");
+            return stream.reset();
+        };
+        // Looked up for each stream: a demotion counts at once, not with the next connection.
+        let Ok(peer) = self.still_member(peer) else {
             return stream.reset();
         };
         match self.streams.get(&kind) {
@@ -160,8 +184,10 @@ impl Router {
 }
 
 /// Leaves a refused peer the time to read why, then closes.
-async fn linger(link: &dyn Link) -> Result<(), LinkError> {
-    let _ = timeout(HELLO_TIMEOUT, link.accept()).await;
-    link.close(CloseCode::NotAMember, "refused");
-    Ok(())
+async fn linger(link: &dyn Link, error: LinkError) -> Result<(), LinkError> {
+    if let LinkError::Refused { code, reason } = &error {
+        let _ = timeout(REFUSAL_LINGER, link.accept()).await;
+        link.close(*code, reason);
+    }
+    Err(error)
 }

@@ -2,7 +2,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use minicloud_core::command::Command;
+use minicloud_core::command::{Command, NodeChange};
 use minicloud_core::id::{ClusterId, NodeId};
 use minicloud_core::state::{Availability, Role};
 use minicloud_node::env::Env;
@@ -192,4 +192,21 @@ async fn nobody_at_the_address_is_said_so() {
     let refused = LinkError::Refused { code: CloseCode::WrongCluster, reason: "x".into() };
     assert_eq!(refused.to_string(), "x");
     let _: Arc<dyn Transport> = first.member.transport.clone();
+}
+
+#[tokio::test]
+async fn a_removed_or_demoted_node_is_told_so_whatever_its_certificate_says() {
+    let folders = Folders::new();
+    let first = Node::found(folders.path("first")).await;
+    let worker = Node::join(folders.path("worker"), first.token(Role::Worker).await, &[first.address()]).await;
+    first.cluster().propose(Command::RemoveNode { node: worker.id(), force: true }).await.unwrap();
+    let text = refusal(&worker.member.peers, first.address()).await;
+    assert!(text.contains("was removed"), "{text}");
+
+    let second = Node::join(folders.path("second"), first.token(Role::Manager).await, &[first.address()]).await;
+    first.cluster().remove_manager(second.id()).await.unwrap();
+    let change = NodeChange { role: Some(Role::Worker), ..NodeChange::default() };
+    first.cluster().propose(Command::UpdateNode { node: second.id(), change }).await.unwrap();
+    let mut stream = second.member.peers.open(first.id(), StreamKind::Forward).await.unwrap();
+    assert!(stream.read_u8().await.is_err(), "its old certificate says manager, and the cluster says worker");
 }
