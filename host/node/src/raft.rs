@@ -142,6 +142,9 @@ pub fn config(cluster: &str, tuning: &Tuning) -> Result<Config, openraft::Config
         snapshot_policy: SnapshotPolicy::LogsSinceLast(tuning.snapshot_entries),
         max_in_snapshot_log_to_keep: tuning.log_entries_kept,
         enable_pre_vote: Some(true),
+        // A leader sends entries out before its own fsync, and its state is older than what it acknowledged. Back after
+        // a crash it must win an election of a later term: in its old one it could give an index out twice.
+        enable_leader_restore: Some(false),
         ..Config::default()
     }
     .validate()
