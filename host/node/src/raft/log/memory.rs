@@ -92,3 +92,68 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use minicloud_core::id::NodeId;
+    use openraft::impls::leader_id_std::LeaderId;
+    use openraft::vote::RaftLeaderId;
+
+    use super::*;
+
+    fn id(index: u64) -> LogId {
+        LogId::new(LeaderId::new(1, NodeId(1)).to_committed(), index)
+    }
+
+    /// Entries of ten bytes each.
+    fn memory(indexes: std::ops::Range<u64>) -> Memory {
+        let mut memory = Memory::default();
+        memory.append(indexes.map(|index| (Entry::new_blank(id(index)), 10)).collect());
+        memory
+    }
+
+    fn indexes(entries: &[Entry]) -> Vec<u64> {
+        entries.iter().map(RaftEntry::index).collect()
+    }
+
+    #[test]
+    fn only_what_is_on_disk_leaves_memory() {
+        let mut memory = memory(0..10);
+        memory.flushed(3, 50);
+        assert_eq!((memory.cached_from(), memory.last()), (4, Some(id(9))));
+        memory.flushed(9, 50);
+        assert_eq!(memory.cached_from(), 5);
+        memory.flushed(9, 0);
+        assert_eq!((memory.cached_from(), memory.last()), (10, Some(id(9))));
+    }
+
+    #[test]
+    fn a_truncation_below_the_cache_still_knows_the_last_entry() {
+        let mut memory = memory(0..10);
+        memory.flushed(9, 20);
+        memory.truncate_after(Some(id(2)));
+        assert_eq!((memory.cached_from(), memory.last()), (3, Some(id(2))));
+        memory.append(vec![(Entry::new_blank(id(3)), 10)]);
+        memory.flushed(2, 0);
+        assert_eq!(memory.cached_from(), 3, "the new entry is not on disk yet");
+    }
+
+    #[test]
+    fn a_purge_moves_the_start() {
+        let mut memory = memory(0..10);
+        memory.purge(id(4));
+        assert_eq!((memory.cached_from(), memory.purged, memory.last()), (5, Some(id(4)), Some(id(9))));
+        memory.purge(id(9));
+        assert_eq!((memory.cached_from(), memory.last()), (10, Some(id(9))));
+    }
+
+    #[test]
+    fn ranges_are_bounded_but_never_empty_by_it() {
+        let memory = memory(5..15);
+        assert_eq!(indexes(&memory.range(5, 8, 99, 999)), [5, 6, 7]);
+        assert_eq!(indexes(&memory.range(7, 99, 2, 999)), [7, 8]);
+        assert_eq!(indexes(&memory.range(7, 99, 99, 35)), [7, 8, 9]);
+        assert_eq!(indexes(&memory.range(7, 99, 99, 1)), [7]);
+        assert!(memory.range(15, 99, 99, 999).is_empty());
+    }
+}
