@@ -1,4 +1,5 @@
 //! Managers of one cluster on simulated machines: started, crashed, cut off, and started again.
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use minicloud_core::command::{Command, NewCluster};
 use minicloud_core::id::{ClusterId, NetworkId, NodeId};
-use minicloud_core::state::{Availability, Role};
+use minicloud_core::state::{Availability, ClusterState, Role};
 use minicloud_core::time::Timestamp;
 use minicloud_node::cluster::Cluster;
 use minicloud_node::env::{Clock, Env, Random};
@@ -235,9 +236,36 @@ impl World {
                 sleep(Duration::from_millis(50)).await;
             }
         });
-        settled.await.expect("the nodes agree once all is well");
+        if settled.await.is_err() {
+            panic!("the nodes do not agree although all is well:\n{}", self.standing().await);
+        }
         self.nodes.iter().filter_map(|node| node.running.as_ref()).for_each(Running::must_be_well);
     }
+}
+
+impl World {
+    /// Where each node stands, for a failure's message.
+    async fn standing(&self) -> String {
+        let mut text = String::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let Some(cluster) = self.cluster(at) else { continue };
+            let (leadership, index) = (*cluster.leadership().borrow(), cluster.state().index);
+            let read = cluster.read().await.map(|state| state.index);
+            let first = self.cluster(0).map(Cluster::state).unwrap_or_default();
+            text += &differences(&first, &cluster.state());
+            text += &format!("{}: applied {index}, {leadership:?}, read {read:?}, managers {:?}\n", node.id, cluster.managers().await);
+        }
+        text
+    }
+}
+
+/// Rows that two nodes have differently.
+fn differences(one: &ClusterState, other: &ClusterState) -> String {
+    let rows = |state: &ClusterState| state.rows().collect::<BTreeMap<_, _>>();
+    let (ours, theirs) = (rows(one), rows(other));
+    let keys: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differ = keys.into_iter().filter(|key| ours.get(key) != theirs.get(key));
+    differ.take(5).map(|key| format!("{key:?}: {:?} is {:?} elsewhere\n", ours.get(key), theirs.get(key))).collect()
 }
 
 impl Running {

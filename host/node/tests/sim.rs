@@ -2,8 +2,8 @@
 //!
 //! `MINICLOUD_SIM_SEED=7 cargo test -p minicloud-node --test sim -- --nocapture one_seed` runs one seed and prints
 //! what happened. A seed decides the faults, the elections, the network and the disks, on one thread and virtual time.
-//! Not covered by it: which ready branch tokio's `select!` takes first, and the order in which std's hash maps iterate;
-//! so two runs of a seed mostly, not always, give the same trace.
+//! Not covered by it: the order in which tokio's watch channels wake several receivers. It follows from a seed of the
+//! runtime that can be set only under `--cfg tokio_unstable`, so two runs of a seed part ways after a while.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #[path = "../../../tests/sim/mod.rs"]
 mod sim;
