@@ -147,7 +147,6 @@ fn run_or_name(seed: u64) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "rarely fails (seed 4: nodes do not agree in time; seed 5 before its mend): to be understood, then run always"]
 fn twenty_seeds_lose_nothing() {
     for seed in 0..SEEDS {
         run_or_name(seed);
