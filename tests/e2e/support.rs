@@ -1,4 +1,6 @@
 //! Clusters for tests: real nodes on loopback addresses of their own, ended when the test ends.
+pub mod programs;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,6 +11,9 @@ use serde_json::Value;
 
 /// Bound on every wait of a test; generous, as test machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Port of every test node's DNS server.
+pub const DNS_PORT: u16 = 5353;
 
 /// A cluster whose nodes have the addresses 127.x.y.1, 127.x.y.2 ... with x.y of this test alone.
 pub struct Cluster {
@@ -23,13 +28,32 @@ pub struct Node {
 }
 
 impl Cluster {
+    /// A founder and this many workers.
+    pub fn with_workers(count: usize) -> Cluster {
+        let mut cluster = Cluster::found();
+        for _ in 0..count {
+            cluster.join("worker");
+        }
+        cluster
+    }
+
+    /// An address of this test alone that no node has.
+    pub fn address(&self, last: u8) -> IpAddr {
+        Ipv4Addr::new(127, self.subnet[0], self.subnet[1], last).into()
+    }
+
+    /// A folder of this test alone.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// One node that founded a cluster.
     pub fn found() -> Cluster {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let mut cluster = Cluster { folder, subnet: own_subnet(), nodes: Vec::new() };
         let node = cluster.add_node();
-        let listen = format!("{}:2377", node.ip);
-        node.ok(&["init", "--listen-addr", &listen, "--hostname", "node1"]);
+        let (listen, dns) = (format!("{}:2377", node.ip), format!("{}:{DNS_PORT}", node.ip));
+        node.ok(&["init", "--listen-addr", &listen, "--dns-addr", &dns, "--hostname", "node1"]);
         cluster
     }
 
@@ -48,8 +72,8 @@ impl Cluster {
         let manager = format!("{}:2377", self.nodes[0].ip);
         let number = self.nodes.len() + 1;
         let node = self.add_node();
-        let (listen, hostname) = (format!("{}:2377", node.ip), format!("node{number}"));
-        node.ok(&["join", "--listen-addr", &listen, "--hostname", &hostname, "--token", token.trim(), &manager]);
+        let (listen, dns, hostname) = (format!("{}:2377", node.ip), format!("{}:{DNS_PORT}", node.ip), format!("node{number}"));
+        node.ok(&["join", "--listen-addr", &listen, "--dns-addr", &dns, "--hostname", &hostname, "--token", token.trim(), &manager]);
         number - 1
     }
 
@@ -71,14 +95,16 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.nodes.iter().for_each(Node::kill);
         for node in &self.nodes {
-            if std::thread::panicking() {
-                let log = std::fs::read_to_string(node.data_dir.join("minicloud.log")).unwrap_or_default();
+            let log = std::fs::read_to_string(node.data_dir.join("minicloud.log")).unwrap_or_default();
+            let panicked = log.contains("panicked at");
+            if panicked || std::thread::panicking() {
                 let tail: Vec<&str> = log.lines().rev().take(40).collect();
                 eprintln!("--- {} ---", node.ip);
                 tail.iter().rev().for_each(|line| eprintln!("{line}"));
             }
-            node.kill();
+            assert!(!panicked || std::thread::panicking(), "a daemon panicked");
         }
     }
 }
@@ -86,7 +112,14 @@ impl Drop for Cluster {
 impl Node {
     /// Runs the command line against this node.
     pub fn cli(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_minicloud")).arg("--data-dir").arg(&self.data_dir).args(args).output().expect("the binary starts")
+        self.command(args).output().expect("the binary starts")
+    }
+
+    /// The command line against this node, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minicloud"));
+        command.arg("--data-dir").arg(&self.data_dir).args(args);
+        command
     }
 
     /// What a command printed; fails the test unless it succeeded.
@@ -177,7 +210,7 @@ fn wait<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T>
 
 /// Deploys DockerCoins with one worker and waits until everything runs; the page is on port 8000.
 pub fn deploy(node: &Node) {
-    node.ok(&["network", "create", "--driver", "overlay", "dockercoins"]);
+    node.ok(&["network", "create", "--driver", "overlay", "--attachable", "dockercoins"]);
     for (service, port) in [("redis", ""), ("rng", "8001:80"), ("hasher", "8002:80"), ("worker", ""), ("webui", "8000:80")] {
         let mut create = vec!["service", "create", "--network", "dockercoins", "--name", service];
         if !port.is_empty() {

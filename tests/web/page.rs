@@ -3,6 +3,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::programs::installed;
 use crate::support::{self, Cluster, PATIENCE};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -88,8 +89,7 @@ fn speed(text: &str) -> Option<f64> {
 
 #[test]
 fn the_page_shows_a_rising_graph_and_asks_nobody_else() {
-    if !exists("chromedriver") || !exists("chromium") {
-        eprintln!("skipped: chromium and chromedriver are not installed");
+    if !installed(&["chromedriver", "chromium"]) {
         return;
     }
     let cluster = Cluster::found();
@@ -127,9 +127,4 @@ async fn look_at(page: &str) {
         }
     }
     browser.close().await.unwrap();
-}
-
-/// Whether a program that a test needs stands on the path.
-fn exists(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
