@@ -3,7 +3,9 @@
 
 mod clients;
 mod cluster;
+mod damage;
 mod dockercoins;
+mod faults;
 #[path = "../web/page.rs"]
 mod page;
 mod support;
