@@ -2,9 +2,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, bail};
+use minicloud_node::node::DnsDoor;
 
 /// Port between nodes when none is given.
 pub const NODE_PORT: u16 = 2377;
+
+/// Port on which service names are answered when none is given; 53 would need root.
+const DNS_PORT: u16 = 5300;
 
 /// The address to listen on; default `0.0.0.0:2377`.
 pub fn listen(text: Option<&str>) -> anyhow::Result<SocketAddr> {
@@ -88,6 +92,17 @@ pub fn local<const DEFAULT_PORT: u16>(text: &str) -> Result<SocketAddr, String> 
 /// An address of this machine, for clap.
 pub fn local_ip(text: &str) -> Result<IpAddr, String> {
     local::<0>(text).map(|address| address.ip())
+}
+
+/// Where service names are answered, or `off`, for clap.
+pub fn dns(text: &str) -> Result<DnsDoor, String> {
+    if text == "off" { Ok(DnsDoor::Off) } else { local::<53>(text).map(DnsDoor::At) }
+}
+
+/// Names are for programs of this machine: on the loopback address that the node has, so that several nodes share one.
+pub fn default_dns(listen: SocketAddr) -> DnsDoor {
+    let ip = if listen.ip().is_loopback() { listen.ip() } else { Ipv4Addr::LOCALHOST.into() };
+    DnsDoor::IfFree(SocketAddr::new(ip, DNS_PORT))
 }
 
 fn interface_address(name: &str) -> anyhow::Result<IpAddr> {

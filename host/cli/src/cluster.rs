@@ -5,7 +5,7 @@ mod join_token;
 mod leave;
 mod version;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use clap::Args;
 use minicloud_core::state::{Availability, Role};
 use minicloud_node::api::types::Info;
 use minicloud_node::client::Client;
-use minicloud_node::node::{Addresses, Start as NodeStart};
+use minicloud_node::node::{Addresses, DnsDoor, Start as NodeStart};
 
 use crate::connect::{self, holds_node};
 use crate::daemon::{self, DaemonRequest};
@@ -45,16 +45,22 @@ pub struct AddressArgs {
     /// Address on which published ports are bound [default: the IP of --listen-addr]
     #[arg(long, value_name = "IP", value_parser = address::local_ip)]
     ingress_addr: Option<IpAddr>,
-    /// Address of the DNS server that answers service names, for example 127.0.0.1:5353; off by default
-    #[arg(long, value_name = "ADDR", value_parser = address::local::<53>)]
-    dns_addr: Option<SocketAddr>,
+    /// Address of the DNS server that answers service names, or 'off' [default: a loopback address, port 5300]
+    #[arg(long, value_name = "ADDR", value_parser = address::dns)]
+    dns_addr: Option<DnsDoor>,
 }
 
 impl AddressArgs {
     fn resolve(&self) -> anyhow::Result<Addresses> {
         let listen = address::listen(Some(&self.listen_addr))?;
         let advertise = address::advertise(self.advertise_addr.as_deref(), listen)?;
-        Ok(Addresses { listen, advertise, ingress: self.ingress_addr.unwrap_or(listen.ip()), dns: self.dns_addr, port_offset: 0 })
+        Ok(Addresses {
+            listen,
+            advertise,
+            ingress: self.ingress_addr.unwrap_or(listen.ip()),
+            dns: self.dns_addr.unwrap_or_else(|| address::default_dns(listen)),
+            port_offset: 0,
+        })
     }
 }
 

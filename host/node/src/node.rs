@@ -10,7 +10,7 @@ mod peers;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-pub use options::{Addresses, NodeOptions, Start};
+pub use options::{Addresses, DnsDoor, NodeOptions, Start};
 
 use crate::data_dir::DataDir;
 use crate::env::Env;

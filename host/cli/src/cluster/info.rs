@@ -44,11 +44,19 @@ fn text(info: &Info) -> String {
         ("Address", info.address.to_string()),
         ("Listens on", info.listen_address.to_string()),
         ("Published ports", info.ingress_address.to_string()),
-        ("DNS server", info.dns_address.map_or_else(|| "off".to_owned(), |address| address.to_string())),
+        ("DNS server", dns(info)),
         ("Data directory", info.data_dir.display().to_string()),
         ("Process", info.pid.to_string()),
         ("Version", info.version.clone()),
     ])
+}
+
+fn dns(info: &Info) -> String {
+    match (info.dns_address, &info.dns_problem) {
+        (Some(address), _) => address.to_string(),
+        (None, Some(problem)) => format!("off ({problem}); choose another address with --dns-addr"),
+        (None, None) => "off".to_owned(),
+    }
 }
 
 #[cfg(test)]

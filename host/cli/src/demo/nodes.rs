@@ -9,6 +9,7 @@ use minicloud_node::node::{Addresses, Start};
 
 use super::machine::Place;
 use super::{PAGE_PORT, default_folder};
+use crate::address;
 use crate::cluster::{block_on, wait_for_end};
 use crate::daemon::{self, DaemonRequest};
 use crate::data_dir::{process_id, process_lives, shell_word};
@@ -50,7 +51,7 @@ impl DemoNodes {
                 listen: place.listen,
                 advertise: place.listen,
                 ingress: place.listen.ip(),
-                dns: None,
+                dns: address::default_dns(place.listen),
                 port_offset: place.port_offset,
             };
             let hostname = Some(format!("node{}", at + 1));

@@ -32,7 +32,8 @@ pub struct NodeApi {
     pub facts: LocalFacts,
     pub hostname: String,
     pub addresses: Addresses,
-    pub dns_address: Option<SocketAddr>,
+    /// Where names are answered, or why they are not.
+    pub dns: Result<Option<SocketAddr>, String>,
     pub data_dir: PathBuf,
     /// Cancelled to end the node.
     pub stop: CancellationToken,

@@ -19,12 +19,23 @@ pub struct Addresses {
     pub advertise: SocketAddr,
     /// Where published ports are bound: unspecified for every address.
     pub ingress: IpAddr,
-    /// Where service names are answered; `None`: nowhere.
     #[serde(default)]
-    pub dns: Option<SocketAddr>,
+    pub dns: DnsDoor,
     /// Added to published ports, for nodes that share one address.
     #[serde(default)]
     pub port_offset: u16,
+}
+
+/// Where service names are answered to programs of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DnsDoor {
+    #[default]
+    Off,
+    /// Asked for: the node does not start without it.
+    At(SocketAddr),
+    /// By default: the node goes on without it when another program has the address, and says so.
+    IfFree(SocketAddr),
 }
 
 /// What is to be started.

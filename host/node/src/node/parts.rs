@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::enter::Settings;
-use super::options::NodeOptions;
+use super::options::{DnsDoor, NodeOptions};
 use super::peers::ViewPeers;
 use crate::agent::{Agent, AgentOptions};
 use crate::api::{Api, NodeApi};
@@ -79,7 +79,7 @@ impl Parts {
             view: session_handle.view(),
         });
         let facts = LocalFacts { running, switch: switch.clone(), ingress: ingress_handle };
-        let dns_address = serve_dns(settings.addresses.dns, &switch, &edges).await?;
+        let dns = serve_dns(settings.addresses.dns, &switch, &edges).await?;
         tokio::spawn(router(&member, dispatcher, &images, &logs, &facts).run(member.transport.clone()));
         tokio::spawn(session.run(edges.clone()));
         tokio::spawn(ingress.run(edges.clone()));
@@ -96,7 +96,7 @@ impl Parts {
             facts,
             hostname: settings.hostname,
             addresses: settings.addresses,
-            dns_address,
+            dns,
             data_dir: folder,
             stop: stop.clone(),
         };
@@ -178,12 +178,21 @@ fn router(member: &Member, dispatcher: Option<Arc<Dispatcher>>, images: &Images,
     }
 }
 
-async fn serve_dns(address: Option<SocketAddr>, switch: &Switch, edges: &CancellationToken) -> anyhow::Result<Option<SocketAddr>> {
-    let Some(address) = address else { return Ok(None) };
-    let dns = Dns::bind(address, switch.clone()).await.with_context(|| format!("cannot answer DNS on {address}"))?;
-    let address = dns.address();
-    tokio::spawn(dns.run(edges.clone()));
-    Ok(Some(address))
+/// Where names are answered, if anywhere; or why they are not, where that is no reason to stop.
+async fn serve_dns(door: DnsDoor, switch: &Switch, edges: &CancellationToken) -> anyhow::Result<Result<Option<SocketAddr>, String>> {
+    let (DnsDoor::At(address) | DnsDoor::IfFree(address)) = door else { return Ok(Ok(None)) };
+    match Dns::bind(address, switch.clone()).await {
+        Ok(dns) => {
+            let address = dns.address();
+            tokio::spawn(dns.run(edges.clone()));
+            Ok(Ok(Some(address)))
+        }
+        Err(error) if door == DnsDoor::IfFree(address) => {
+            warn!(%address, %error, "not answering DNS");
+            Ok(Err(format!("{address}: {error}")))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot answer DNS on {address}")),
+    }
 }
 
 fn endpoints_to(peers: Peers) -> Box<dyn Fn(&minicloud_core::view::NodeView) + Send + Sync> {

@@ -8,7 +8,7 @@ use minicloud_core::state::{Availability, Role};
 use minicloud_node::api::types::{CreateNetwork, CreateService, Progress};
 use minicloud_node::client::{Client, ClientError};
 use minicloud_node::images::BundledImage;
-use minicloud_node::node::{Addresses, Node, NodeOptions, Start};
+use minicloud_node::node::{Addresses, DnsDoor, Node, NodeOptions, Start};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -102,7 +102,7 @@ impl World {
 
 fn addresses(port_offset: u16) -> Addresses {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Addresses { listen: any_port, advertise: any_port, ingress: Ipv4Addr::LOCALHOST.into(), dns: None, port_offset }
+    Addresses { listen: any_port, advertise: any_port, ingress: Ipv4Addr::LOCALHOST.into(), dns: DnsDoor::Off, port_offset }
 }
 
 /// An echo service on these networks.

@@ -41,6 +41,9 @@ pub struct Info {
     /// Where published ports are bound: an IP address, `0.0.0.0` for every one.
     pub ingress_address: std::net::IpAddr,
     pub dns_address: Option<SocketAddr>,
+    /// Why names are not answered at the default address.
+    #[serde(default)]
+    pub dns_problem: Option<String>,
     pub data_dir: PathBuf,
     pub pid: u32,
     pub version: String,
