@@ -105,7 +105,10 @@ pub fn slot_number(slot: Slot) -> Option<u32> {
     }
 }
 
-/// Hostname of a node; its id when it was removed.
+/// Hostname of a node, with its id where several nodes have that hostname; only the id when the node was removed.
 pub fn node_name(state: &ClusterState, node: Option<NodeId>) -> Option<String> {
-    node.map(|id| state.nodes.get(&id).map_or_else(|| id.to_string(), |node| node.hostname.clone()))
+    let id = node?;
+    let Some(node) = state.nodes.get(&id) else { return Some(id.to_string()) };
+    let shared = state.nodes.values().any(|other| other.id != id && other.hostname.eq_ignore_ascii_case(&node.hostname));
+    Some(if shared { format!("{} ({id})", node.hostname) } else { node.hostname.clone() })
 }
