@@ -44,7 +44,7 @@ pub fn tree() -> clap::Command {
             template.push_str(&listed(command.find_subcommand(name), name));
         }
     }
-    template.push_str("\nOptions:\n{options}\n\n{after-help}\n");
+    template.push_str("\nOptions:\n{options}{after-help}\n");
     command.help_template(template)
 }
 
