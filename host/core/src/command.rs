@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ClusterId, Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
-use crate::spec::{Labels, NetworkSpec, PublishedPort, ServiceSpec, TaskTemplate, VolumeSpec};
-use crate::state::{Availability, NodeDescription, NodeStatus, Role, Slot};
+use crate::id::{ClusterId, Index, NetworkId, NodeId, RequestKey, ServiceId, Slot, TaskId, VolumeId};
+use crate::spec::{
+    Availability, Labels, NetworkSpec, NodeDescription, NodeStatus, PublishedPort, Role, ServiceSpec, TaskTemplate, UpdateProgress,
+    VolumeSpec,
+};
 use crate::task::{TaskState, TaskStatus};
 use crate::time::Timestamp;
 
@@ -198,7 +200,7 @@ pub enum Change {
     SetUpdate {
         service: ServiceId,
         version: Index,
-        update: crate::state::UpdateProgress,
+        update: UpdateProgress,
     },
 }
 

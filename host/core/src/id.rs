@@ -121,6 +121,25 @@ fn random_value(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 36).ok()
 }
 
+/// Where a task stands in its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slot {
+    /// Replica number, from 1.
+    Replica(u32),
+    /// A global service's task on this node.
+    Node(NodeId),
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Slot::Replica(number) => number.fmt(f),
+            Slot::Node(node) => node.fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

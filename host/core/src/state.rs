@@ -24,12 +24,14 @@ mod validate;
 mod volume;
 mod writer;
 
+pub use crate::id::Slot;
+pub use crate::spec::{Availability, NodeDescription, NodeStatus, Role, UpdateProgress, UpdateState};
 pub use cluster::Cluster;
 pub(crate) use lookup::Holder;
 pub use network::{EGRESS, INGRESS, Network};
-pub use node::{Availability, Node, NodeDescription, NodeStatus, Role};
-pub use service::{Service, UpdateProgress, UpdateState};
-pub use task::{Slot, Task};
+pub use node::Node;
+pub use service::Service;
+pub use task::Task;
 pub use volume::Volume;
 pub(crate) use writer::Writer;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Rejection;
 use crate::id::{Index, NetworkId, ServiceId};
 use crate::limits;
-use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec};
+use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec, UpdateProgress, UpdateState};
 use crate::time::Timestamp;
 
 use super::{ClusterState, Row, Writer, validate};
@@ -39,25 +39,6 @@ pub struct Service {
     pub updated_at: Timestamp,
     /// Index at which the spec last changed; what the cluster does for the service by itself leaves it.
     pub version: Index,
-}
-
-/// A rolling update under way or ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UpdateProgress {
-    pub state: UpdateState,
-    pub started_at: Timestamp,
-    #[serde(default)]
-    pub completed_at: Option<Timestamp>,
-    #[serde(default)]
-    pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateState {
-    Updating,
-    Paused,
-    Completed,
 }
 
 impl Service {

@@ -1,6 +1,5 @@
 //! Tasks: one run of a template in a slot, and what agents report of it.
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,31 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Rejection;
-use crate::id::{Index, NetworkId, NodeId, ServiceId, TaskId};
+use crate::id::{Index, NetworkId, NodeId, ServiceId, Slot, TaskId};
 use crate::spec::TaskTemplate;
 use crate::task::{TaskState, TaskStatus};
 use crate::time::Timestamp;
 
 use super::{ClusterState, NodeStatus, Writer};
-
-/// Where a task stands in its service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Slot {
-    /// Replica number, from 1.
-    Replica(u32),
-    /// A global service's task on this node.
-    Node(NodeId),
-}
-
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Slot::Replica(number) => number.fmt(f),
-            Slot::Node(node) => node.fmt(f),
-        }
-    }
-}
 
 /// One run of a service's template in a slot. One-shot, and never moved once assigned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,88 @@
+//! How tasks are replaced when their service changes, and how far that is.
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateConfig {
+    /// Slots replaced at once; 0: all.
+    #[serde(default = "one")]
+    pub parallelism: u32,
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// `None`: start-first, except where a volume is held.
+    #[serde(default)]
+    pub order: Option<UpdateOrder>,
+    #[serde(default = "monitor_default")]
+    pub monitor_ms: u64,
+    #[serde(default)]
+    pub failure_action: FailureAction,
+    /// Share of tasks that may fail before the failure action, in thousandths.
+    #[serde(default)]
+    pub max_failure_permille: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn monitor_default() -> u64 {
+    limits::UPDATE_MONITOR_DEFAULT.as_millis() as u64
+}
+
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        UpdateConfig {
+            parallelism: 1,
+            delay_ms: 0,
+            order: None,
+            monitor_ms: monitor_default(),
+            failure_action: FailureAction::Pause,
+            max_failure_permille: 0,
+        }
+    }
+}
+
+impl UpdateConfig {
+    pub fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateOrder {
+    StartFirst,
+    StopFirst,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureAction {
+    #[default]
+    Pause,
+    Continue,
+    Rollback,
+}
+
+/// A rolling update under way or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpdateProgress {
+    pub state: UpdateState,
+    pub started_at: Timestamp,
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
+    #[serde(default)]
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateState {
+    Updating,
+    Paused,
+    Completed,
+}
