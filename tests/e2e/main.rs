@@ -8,4 +8,5 @@ mod dockercoins;
 mod faults;
 #[path = "../web/page.rs"]
 mod page;
+mod redis_library;
 mod support;
