@@ -10,3 +10,4 @@ mod faults;
 mod page;
 mod redis_library;
 mod support;
+mod udp;

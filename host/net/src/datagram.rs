@@ -1,7 +1,8 @@
 //! Datagrams: the sockets that receive them, and how they find their target.
 //!
 //! Best effort, as UDP is: what finds no room or nobody is dropped. Each socket stays with the backend it was given
-//! for a virtual address, and sees that backend's answers as coming from the virtual address.
+//! for a virtual address, and sees that backend's answers as coming from the virtual address. It remembers the clients
+//! outside the cluster that wrote to it, and can answer those and no others.
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -12,12 +13,17 @@ use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
 
 use crate::connect::{Route, source_on};
 use crate::error::NetError;
+use crate::family::Family;
+use crate::inbox::Inbox;
 use crate::limits;
 use crate::open_count::OpenCount;
 use crate::ports::{Reservation, Server};
+use crate::recent::Recent;
 use crate::switch::Switch;
-use crate::uplink::DatagramHeader;
-use crate::wakers::{WakerSet, lock, wake_all};
+use crate::task::Task;
+use crate::udp_door::DoorId;
+use crate::uplink::{DatagramHeader, Passage};
+use crate::wakers::lock;
 
 /// One message and who sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +37,35 @@ pub struct Datagram {
 pub struct UdpSocketHandle {
     switch: Switch,
     reservation: Reservation,
-    inbox: Arc<Inbox>,
+    receiver: Arc<Receiver>,
     sticky: Mutex<Sticky>,
+}
+
+/// The receiving side of a socket, as its task's ports know it.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    inbox: Inbox,
+    family: Family,
+    /// Clients outside, by the address under which the guest sees them.
+    callers: Mutex<Recent<SocketAddr, Caller>>,
+}
+
+/// A client outside the cluster, and the way back to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) client: SocketAddr,
+    pub(crate) node: NodeId,
+    pub(crate) door: DoorId,
+    pub(crate) network: NetworkId,
+    /// The address of this task that the client reached.
+    pub(crate) reached: SocketAddr,
 }
 
 impl UdpSocketHandle {
     pub(crate) fn new(switch: &Switch, reservation: Reservation) -> Result<Self, NetError> {
-        let inbox = Arc::new(Inbox::default());
-        reservation.serve(Server::Socket(inbox.clone()))?;
-        Ok(UdpSocketHandle { switch: switch.clone(), reservation, inbox, sticky: Mutex::default() })
+        let receiver = Arc::new(Receiver::new(Family::of(reservation.address().ip())));
+        reservation.serve(Server::Socket(receiver.clone()))?;
+        Ok(UdpSocketHandle { switch: switch.clone(), reservation, receiver, sticky: Mutex::default() })
     }
 
     /// The bound address; its port is never 0.
@@ -49,7 +75,7 @@ impl UdpSocketHandle {
 
     /// Ready once a datagram is there, or the task was detached.
     pub fn poll_receivable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.inbox.poll_receivable(cx)
+        self.receiver.inbox.poll_receivable(cx)
     }
 
     /// The oldest datagram that waits; [`NetError::Aborted`] once the task is detached.
@@ -64,14 +90,16 @@ impl UdpSocketHandle {
 
     /// As [`Self::poll_receive`], but `None` instead of waiting.
     pub fn try_receive(&self) -> Result<Option<Datagram>, NetError> {
-        let Some(mut datagram) = self.inbox.take()? else { return Ok(None) };
+        let Some(mut datagram) = self.receiver.inbox.take()? else { return Ok(None) };
         if let Some(virtual_address) = lock(&self.sticky).by_backend.get(&datagram.source) {
             datagram.source = *virtual_address;
         }
+        datagram.source = self.receiver.family.show(datagram.source);
         Ok(Some(datagram))
     }
 
-    /// Sends to a task, a service or within the task. Success does not mean that anybody received it.
+    /// Sends to a task, a service, within the task, or to a client outside that wrote to this socket lately. Success
+    /// does not mean that anybody received it.
     pub fn send_to(&self, payload: Bytes, to: SocketAddr) -> Result<(), NetError> {
         if payload.len() > limits::DATAGRAM_BYTES_MAX {
             return Err(NetError::DatagramTooLarge);
@@ -83,11 +111,25 @@ impl UdpSocketHandle {
         if self.reservation.task().is_detached() {
             return Err(NetError::Aborted);
         }
-        match to.ip() {
-            ip if ip.is_loopback() => self.send_within(payload, to),
-            IpAddr::V4(ip) => self.send_out(payload, ip, to),
-            IpAddr::V6(_) => Err(NetError::Unreachable),
+        // The own networks come first: no client outside can draw traffic of the cluster to itself.
+        let addresses = &self.reservation.task().addresses;
+        if let IpAddr::V4(ip) = to.ip()
+            && let Some(route) = self.switch.route(&self.switch.routes(), addresses, ip)
+        {
+            return self.send_out(payload, route, ip, to);
         }
+        if let Some(caller) = lock(&self.receiver.callers).touch(&to).copied() {
+            self.answer(caller, payload);
+            return Ok(());
+        }
+        if to.ip().is_loopback() { self.send_within(payload, to) } else { Err(NetError::Unreachable) }
+    }
+
+    fn answer(&self, caller: Caller, payload: Bytes) {
+        let Caller { client, node, door, network, reached } = caller;
+        let task = self.reservation.task().id;
+        let passage = Passage::Outward(door);
+        self.switch.send_datagram(node, DatagramHeader { network, source: reached, destination: client, task, passage }, payload);
     }
 
     fn send_within(&self, payload: Bytes, to: SocketAddr) -> Result<(), NetError> {
@@ -98,15 +140,14 @@ impl UdpSocketHandle {
             _ if to.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
             _ => Ipv6Addr::LOCALHOST.into(),
         };
-        if let Some(inbox) = self.reservation.task().ports.inbox(to) {
-            inbox.push(payload, SocketAddr::new(ip, bound.port()));
+        if let Some(receiver) = self.reservation.task().ports.receiver(to) {
+            receiver.push_inner(&payload, SocketAddr::new(ip, bound.port()));
         }
         Ok(())
     }
 
-    fn send_out(&self, payload: Bytes, ip: Ipv4Addr, to: SocketAddr) -> Result<(), NetError> {
+    fn send_out(&self, payload: Bytes, route: Route, ip: Ipv4Addr, to: SocketAddr) -> Result<(), NetError> {
         let addresses = &self.reservation.task().addresses;
-        let route = self.switch.route(&self.switch.routes(), addresses, ip).ok_or(NetError::Unreachable)?;
         let bound = self.local_address();
         let source = SocketAddr::new(source_on(addresses, route.network(), Some(bound))?.into(), bound.port());
         let target = match route {
@@ -115,7 +156,8 @@ impl UdpSocketHandle {
         };
         if let Some((task, node, ip)) = target {
             let destination = SocketAddr::new(ip.into(), to.port());
-            self.switch.send_datagram(node, DatagramHeader { network: route.network(), source, destination, task }, payload);
+            let header = DatagramHeader { network: route.network(), source, destination, task, passage: Passage::Within };
+            self.switch.send_datagram(node, header, payload);
         }
         Ok(())
     }
@@ -172,92 +214,75 @@ impl Sticky {
     }
 }
 
+impl Receiver {
+    fn new(family: Family) -> Self {
+        let callers = Recent::new(limits::OUTSIDE_CLIENTS_MAX, limits::OUTSIDE_CLIENT_IDLE);
+        Receiver { inbox: Inbox::default(), family, callers: Mutex::new(callers) }
+    }
+
+    /// Takes a datagram from within the cluster; who was a client outside under this address is one no more.
+    fn push_inner(&self, payload: &[u8], source: SocketAddr) {
+        lock(&self.callers).remove(&source);
+        self.inbox.push(payload, source);
+    }
+
+    /// Takes a datagram from outside, and remembers the way back.
+    fn push_outer(&self, payload: &[u8], caller: Caller) {
+        let shown = self.family.show(caller.client);
+        let known_as = SocketAddr::new(shown.ip().to_canonical(), shown.port());
+        lock(&self.callers).put(known_as, caller);
+        self.inbox.push(payload, caller.client);
+    }
+
+    pub(crate) fn close(&self) {
+        self.inbox.close();
+    }
+}
+
 impl Switch {
-    fn send_datagram(&self, node: NodeId, header: DatagramHeader, payload: Bytes) {
+    pub(crate) fn send_datagram(&self, node: NodeId, header: DatagramHeader, payload: Bytes) {
         if node == self.node() {
-            self.deliver_datagram(header, payload);
+            self.deliver_datagram(node, header, payload);
         } else {
             self.uplink().send(node, header, payload);
         }
     }
 
-    /// Hands a datagram to a task of this node; it is dropped when nobody there waits for it.
-    pub fn deliver_datagram(&self, header: DatagramHeader, payload: Bytes) {
+    /// Takes a datagram from a node, this one included; it is dropped when nobody here waits for it.
+    pub fn deliver_datagram(&self, from: NodeId, header: DatagramHeader, payload: Bytes) {
+        if payload.len() > limits::DATAGRAM_BYTES_MAX {
+            return;
+        }
+        if let Passage::Outward(door) = header.passage {
+            return self.leave_by_door(door, header, &payload);
+        }
         let Some(task) = self.local_task(header.task) else { return };
         let own = task.addresses.get(&header.network).map(|ip| IpAddr::V4(*ip));
-        if own != Some(header.destination.ip()) || payload.len() > limits::DATAGRAM_BYTES_MAX {
+        if own != Some(header.destination.ip()) {
             return;
         }
-        if let Some(inbox) = task.ports.inbox(header.destination) {
-            inbox.push(payload, header.source);
+        match header.passage {
+            Passage::Inward(door) => {
+                let caller = Caller { client: header.source, node: from, door, network: header.network, reached: header.destination };
+                self.receive_from_outside(&task, caller, &payload);
+            }
+            _ => {
+                if let Some(receiver) = task.ports.receiver(header.destination) {
+                    receiver.push_inner(&payload, header.source);
+                }
+            }
         }
     }
-}
 
-/// The datagrams that wait at one socket.
-#[derive(Default)]
-pub(crate) struct Inbox(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    datagrams: VecDeque<Datagram>,
-    bytes: usize,
-    closed: bool,
-    wakers: WakerSet,
-}
-
-impl std::fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Inbox({} waiting)", lock(&self.0).datagrams.len())
-    }
-}
-
-impl Inbox {
-    fn push(&self, payload: Bytes, source: SocketAddr) {
-        // A copy, because a slice of a larger packet buffer would keep all of it alive.
-        let payload = Bytes::copy_from_slice(&payload);
-        let mut waiting = lock(&self.0);
-        let full =
-            waiting.datagrams.len() >= limits::DATAGRAMS_QUEUED_MAX || waiting.bytes + payload.len() > limits::DATAGRAM_BYTES_QUEUED_MAX;
-        if waiting.closed || full {
+    /// A datagram of a client outside; one whose address is somebody's on the task's own networks is a forgery.
+    pub(crate) fn receive_from_outside(&self, task: &Task, caller: Caller, payload: &[u8]) {
+        if let IpAddr::V4(ip) = caller.client.ip().to_canonical()
+            && self.route(&self.routes(), &task.addresses, ip).is_some()
+        {
             return;
         }
-        waiting.bytes += payload.len();
-        waiting.datagrams.push_back(Datagram { payload, source });
-        let wakers = waiting.wakers.take();
-        drop(waiting);
-        wake_all(wakers);
-    }
-
-    fn take(&self) -> Result<Option<Datagram>, NetError> {
-        let mut waiting = lock(&self.0);
-        if waiting.closed {
-            return Err(NetError::Aborted);
+        if let Some(receiver) = task.ports.receiver(caller.reached) {
+            receiver.push_outer(payload, caller);
         }
-        let datagram = waiting.datagrams.pop_front();
-        waiting.bytes -= datagram.as_ref().map_or(0, |datagram| datagram.payload.len());
-        Ok(datagram)
-    }
-
-    fn poll_receivable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = lock(&self.0);
-        if !waiting.datagrams.is_empty() || waiting.closed {
-            return Poll::Ready(());
-        }
-        let evicted = waiting.wakers.register(cx.waker());
-        drop(waiting);
-        wake_all(evicted.into_iter().collect());
-        Poll::Pending
-    }
-
-    pub(crate) fn close(&self) {
-        let mut waiting = lock(&self.0);
-        waiting.closed = true;
-        waiting.bytes = 0;
-        let datagrams = std::mem::take(&mut waiting.datagrams);
-        let wakers = waiting.wakers.take();
-        drop(waiting);
-        drop(datagrams);
-        wake_all(wakers);
     }
 }

@@ -7,7 +7,10 @@
 mod error;
 pub mod limits;
 
+mod recent;
 mod wakers;
+
+mod family;
 
 mod pipe;
 
@@ -25,9 +28,12 @@ mod uplink;
 
 mod switch;
 
+mod inbox;
+
 mod connect;
 mod datagram;
 mod task_net;
+mod udp_door;
 
 mod tcp;
 mod udp;
@@ -35,6 +41,7 @@ mod udp;
 pub use connection::Connection;
 pub use datagram::{Datagram, UdpSocketHandle};
 pub use error::NetError;
+pub use family::Family;
 pub use listener::Listener;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use ports::Reservation;
@@ -42,6 +49,7 @@ pub use route_table::RouteTable;
 pub use switch::Switch;
 pub use task::Usage;
 pub use task_net::TaskNet;
-pub use tcp::{Family, TcpOptions, TcpSocket};
+pub use tcp::{TcpOptions, TcpSocket};
 pub use udp::{UdpOptions, UdpSocket};
-pub use uplink::{DatagramHeader, NoUplink, OpenFuture, StreamHeader, Uplink};
+pub use udp_door::{DoorId, UdpClient, UdpDoor, UdpTarget};
+pub use uplink::{DatagramHeader, NoUplink, OpenFuture, Passage, StreamHeader, Uplink};

@@ -52,5 +52,10 @@ pub const DATAGRAM_BYTES_QUEUED_MAX: usize = 512 << 10;
 /// Virtual addresses for which one UDP socket remembers its backend.
 pub const STICKY_BACKENDS_MAX: usize = 256;
 
+/// Clients outside the cluster that one published UDP port, or one socket behind it, remembers at a time.
+pub const OUTSIDE_CLIENTS_MAX: usize = 16_384;
+/// A client outside that is silent this long is forgotten: it may get another task, and no late answer.
+pub const OUTSIDE_CLIENT_IDLE: Duration = Duration::from_secs(120);
+
 /// Wakers kept by a queue that several tasks may wait on; the oldest is woken to make room.
 pub const WAKERS_MAX: usize = 16;

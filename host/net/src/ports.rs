@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::datagram::Inbox;
+use crate::datagram::Receiver;
 use crate::error::NetError;
 use crate::limits;
 use crate::listener::Backlog;
@@ -61,7 +61,7 @@ impl Drop for Reservation {
 #[derive(Clone, Debug)]
 pub(crate) enum Server {
     Listener(Arc<Backlog>),
-    Socket(Arc<Inbox>),
+    Socket(Arc<Receiver>),
 }
 
 #[derive(Debug)]
@@ -157,9 +157,9 @@ impl Ports {
         })
     }
 
-    pub(crate) fn inbox(&self, to: SocketAddr) -> Option<Arc<Inbox>> {
+    pub(crate) fn receiver(&self, to: SocketAddr) -> Option<Arc<Receiver>> {
         self.find(Transport::Udp, to, |server| match server {
-            Server::Socket(inbox) => Some(inbox.clone()),
+            Server::Socket(receiver) => Some(receiver.clone()),
             Server::Listener(_) => None,
         })
     }
@@ -188,7 +188,7 @@ impl Ports {
         for server in servers {
             match server {
                 Server::Listener(backlog) => backlog.close(),
-                Server::Socket(inbox) => inbox.close(),
+                Server::Socket(receiver) => receiver.close(),
             }
         }
     }

@@ -5,6 +5,7 @@
 //! ingress, DNS and proxy.
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
@@ -18,6 +19,7 @@ use crate::open_count::Counters;
 use crate::route_table::RouteTable;
 use crate::task::{Task, Usage};
 use crate::task_net::TaskNet;
+use crate::udp_door::{Door, DoorId};
 use crate::uplink::Uplink;
 
 /// The virtual network of one node. Clones are the same switch.
@@ -30,6 +32,8 @@ struct Inner {
     table: ArcSwap<RouteTable>,
     counters: Counters,
     local: RwLock<LocalTasks>,
+    doors: RwLock<HashMap<DoorId, Arc<Door>>>,
+    next_door: AtomicU64,
     /// Something changed for which a connection may wait: routes, a listener, room in a backlog.
     changed: Arc<Notify>,
 }
@@ -48,6 +52,8 @@ impl Switch {
             table: ArcSwap::default(),
             counters: Counters::default(),
             local: RwLock::default(),
+            doors: RwLock::default(),
+            next_door: AtomicU64::default(),
             changed: Arc::default(),
         }))
     }
@@ -125,6 +131,22 @@ impl Switch {
 
     pub(crate) fn local_task_at(&self, network: NetworkId, ip: Ipv4Addr) -> Option<TaskId> {
         self.local().by_address.get(&(network, ip)).copied()
+    }
+
+    pub(crate) fn add_door(&self, door: impl FnOnce(DoorId) -> Door) -> Arc<Door> {
+        let id = DoorId(self.0.next_door.fetch_add(1, Ordering::Relaxed));
+        let door = Arc::new(door(id));
+        self.0.doors.write().unwrap_or_else(PoisonError::into_inner).insert(id, door.clone());
+        door
+    }
+
+    pub(crate) fn door(&self, id: DoorId) -> Option<Arc<Door>> {
+        self.0.doors.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    pub(crate) fn close_door(&self, id: DoorId) {
+        let closed = self.0.doors.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        drop(closed);
     }
 
     fn local(&self) -> RwLockReadGuard<'_, LocalTasks> {

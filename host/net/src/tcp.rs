@@ -2,58 +2,19 @@
 //!
 //! There is no TCP underneath, so most options are only remembered. `engine` adapts this to WASI's resources.
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::connection::Connection;
 use crate::error::NetError;
+use crate::family::{Family, is_unicast, may_be_remote};
 use crate::limits;
 use crate::listener::Listener;
 use crate::pipe::{PipeReader, PipeWriter};
 use crate::ports::Reservation;
 use crate::task_net::TaskNet;
-
-/// The kind of address a socket was created for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub fn of(ip: IpAddr) -> Self {
-        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
-    }
-
-    pub fn unspecified(self) -> IpAddr {
-        match self {
-            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-        }
-    }
-
-    /// WASI keeps the families apart: no address of one in the clothes of the other.
-    pub(crate) fn accepts(self, ip: IpAddr) -> bool {
-        match (self, ip) {
-            (Family::V4, IpAddr::V4(_)) => true,
-            (Family::V6, IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.to_ipv4().is_none(),
-            _ => false,
-        }
-    }
-}
-
-pub(crate) fn is_unicast(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast(),
-        IpAddr::V6(ip) => !ip.is_multicast(),
-    }
-}
-
-pub(crate) fn may_be_remote(address: SocketAddr) -> bool {
-    address.port() != 0 && !address.ip().is_unspecified()
-}
 
 /// Options of a stream socket; accepted sockets inherit them. Setting one to 0 is refused by [`TcpSocket::set_options`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +215,7 @@ impl TcpSocket {
         match &self.state {
             State::Bound(reservation) => Ok(reservation.address()),
             State::Listening(listener) => Ok(listener.local_address()),
-            State::Connected(connected) => Ok(connected.local),
+            State::Connected(connected) => Ok(self.family.show(connected.local)),
             State::Closed(error) => Err(*error),
             State::Unbound | State::Connecting { .. } => Err(NetError::InvalidState),
         }
@@ -262,7 +223,7 @@ impl TcpSocket {
 
     pub fn remote_address(&self) -> Result<SocketAddr, NetError> {
         match &self.state {
-            State::Connected(connected) => Ok(connected.remote),
+            State::Connected(connected) => Ok(self.family.show(connected.remote)),
             State::Closed(error) => Err(*error),
             _ => Err(NetError::InvalidState),
         }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use crate::datagram::{Datagram, UdpSocketHandle};
 use crate::error::NetError;
+use crate::family::{Family, may_be_remote};
 use crate::limits;
 use crate::task_net::TaskNet;
-use crate::tcp::{Family, may_be_remote};
 
 /// Options of a datagram socket, only remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +111,9 @@ impl UdpSocket {
     }
 
     fn check_remote(&self, remote: SocketAddr) -> Result<(), NetError> {
-        let fits = self.family.accepts(remote.ip()) && may_be_remote(remote);
-        if fits { Ok(()) } else { Err(NetError::InvalidArgument) }
+        // What this socket was shown as a sender it may answer, IPv4 in the clothes of IPv6 included.
+        let fits = self.family.accepts(remote.ip()) || (self.family == Family::V6 && remote.ip().to_canonical().is_ipv4());
+        if fits && may_be_remote(remote) { Ok(()) } else { Err(NetError::InvalidArgument) }
     }
 
     fn ensure_bound(&mut self) -> Result<&Arc<UdpSocketHandle>, NetError> {

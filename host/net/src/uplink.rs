@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
 use crate::error::NetError;
+use crate::udp_door::DoorId;
 
 /// Names the two ends of a stream between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,7 +30,28 @@ pub struct DatagramHeader {
     pub source: SocketAddr,
     /// What the target sees as its own address.
     pub destination: SocketAddr,
+    /// The task that it is for; of [`Passage::Outward`], the one that it is from.
     pub task: TaskId,
+    #[serde(default, skip_serializing_if = "Passage::is_within")]
+    pub passage: Passage,
+}
+
+/// Whether a datagram stays in the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Passage {
+    /// Between two tasks.
+    #[default]
+    Within,
+    /// From a client outside, by a door of the sending node, to a task.
+    Inward(DoorId),
+    /// The answer: from a task, by a door of the receiving node, to a client outside.
+    Outward(DoorId),
+}
+
+impl Passage {
+    fn is_within(&self) -> bool {
+        *self == Passage::Within
+    }
 }
 
 /// The result of [`Uplink::open`].

@@ -1,16 +1,19 @@
-//! Published ports: this node listens for every one of the view, and carries each connection to a task.
+//! Published ports: this node listens for every one of the view, and carries connections and datagrams to tasks.
 //!
 //! Mode `ingress`: on every node, to any task of the service. Mode `host`: where a task runs, to that one. Which task
-//! takes a connection is the switch's choice; the task sees the client's true address. A port that cannot be bound is
+//! takes them is the switch's choice; the task sees the client's true address. A port that cannot be bound is
 //! kept in [`IngressHandle::unbound`] with the reason, logged once, and tried again.
 mod bind;
+mod client_socket;
 mod plan;
 mod tcp;
+mod udp;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use minicloud_core::spec::Protocol;
 use minicloud_core::view::NodeView;
 use minicloud_net::Switch;
 use tokio::sync::{Semaphore, watch};
@@ -22,6 +25,7 @@ use crate::limits::{INGRESS_CONNECTIONS_MAX, INGRESS_RETRY_DELAY};
 use crate::usage::UnboundPort;
 use plan::{Listen, Target};
 use tcp::TcpPort;
+use udp::UdpPort;
 
 pub struct IngressOptions {
     /// Where ports are bound that name no address; unspecified: every address, IPv4 and IPv6.
@@ -56,7 +60,13 @@ struct Report {
 struct Port {
     target: watch::Sender<Target>,
     addresses: Vec<SocketAddr>,
-    _listener: TcpPort,
+    _open: OpenPort,
+}
+
+/// Keeps a port open until it is dropped.
+enum OpenPort {
+    Tcp(#[expect(dead_code, reason = "held, never looked at")] TcpPort),
+    Udp(#[expect(dead_code, reason = "held, never looked at")] UdpPort),
 }
 
 impl Ingress {
@@ -108,11 +118,18 @@ impl Ingress {
 
     fn bind(&mut self, listen: Listen, target: Target) {
         let (sender, receiver) = watch::channel(target);
-        match TcpPort::open(listen, receiver, &self.options.switch, &self.connections) {
-            Ok((listener, addresses)) => {
+        let opened = match listen.protocol {
+            Protocol::Tcp => TcpPort::open(listen, receiver, &self.options.switch, &self.connections)
+                .map(|(port, addresses)| (OpenPort::Tcp(port), addresses)),
+            Protocol::Udp => {
+                UdpPort::open(listen, receiver, &self.options.switch).map(|(port, addresses)| (OpenPort::Udp(port), addresses))
+            }
+        };
+        match opened {
+            Ok((open, addresses)) => {
                 info!(%listen, "published port is open");
                 self.report().unbound.remove(&listen);
-                self.open.insert(listen, Port { target: sender, addresses, _listener: listener });
+                self.open.insert(listen, Port { target: sender, addresses, _open: open });
             }
             Err(error) => self.could_not_bind(listen, target, &error),
         }

@@ -8,6 +8,12 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 pub const STREAMS_PER_LINK_MAX: u32 = 4_096;
 /// Datagrams that wait for a connection to come up, per peer; later ones are dropped.
 pub const DATAGRAMS_WAITING_MAX: usize = 64;
+/// Bytes of a datagram that fit any connection between nodes; larger ones fit when the connection says so.
+pub const DATAGRAM_BYTES_SURE: usize = 1_100;
+/// Datagrams too large for the connection that are under way on streams of their own; later ones are dropped.
+pub const LARGE_DATAGRAMS_MAX: usize = 64;
+/// Bytes of a datagram between nodes, with its header.
+pub const LARGE_DATAGRAM_BYTES_MAX: usize = 66 << 10;
 /// How long a connection may take to come up, its first frame included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// How long a caller waits for a stream to a peer.
@@ -174,6 +180,10 @@ pub const PLANS_IN_A_ROW_MAX: u32 = 64;
 pub const INGRESS_CONNECTIONS_MAX: usize = 32_768;
 /// Connections that wait to be accepted on one published port.
 pub const INGRESS_BACKLOG: u32 = 1_024;
+/// Bytes read from a published UDP port at a time: the largest datagram fits.
+pub const INGRESS_UDP_READ_BYTES: usize = 64 << 10;
+/// Bytes of datagrams that the system is asked to keep for a published UDP port.
+pub const INGRESS_UDP_QUEUE_BYTES: usize = 1 << 20;
 /// Wait before a port that could not be bound is tried again.
 pub const INGRESS_RETRY_DELAY: Duration = Duration::from_millis(1_000);
 /// Wait after a failed accept, which mostly means that the process has too many files open.

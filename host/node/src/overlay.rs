@@ -2,25 +2,29 @@
 //!
 //! One QUIC stream per connection: a header, one byte of answer, then raw bytes both ways with the ends and resets
 //! of TCP ([`pump`]). Which task a connection goes to is decided by the switch of the node that opens it; the
-//! switch of the receiving node queues it at the listener, or refuses.
+//! switch of the receiving node queues it at the listener, or refuses. Datagrams travel as QUIC's own, and on streams
+//! of their own where they are too large for that.
+mod datagrams;
 pub mod pump;
 
 use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use minicloud_core::id::NodeId;
 use minicloud_net::{Connection, DatagramHeader, NetError, OpenFuture, StreamHeader, Switch, Uplink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::{debug, trace};
+use tracing::debug;
 
 use crate::frame;
-use crate::limits::STREAM_KIND_TIMEOUT;
+use crate::limits::{LARGE_DATAGRAMS_MAX, STREAM_KIND_TIMEOUT};
 use crate::peers::{PeerError, Peers};
-use crate::router::{DatagramService, StreamService};
+use crate::router::StreamService;
 use crate::transport::{BoxStream, Peer, StreamKind};
+pub use datagrams::LargeDatagrams;
 use pump::pump;
 
 /// What the receiving node says of a connection: the byte before its data.
@@ -41,30 +45,37 @@ impl Verdict {
 /// How the overlay reaches other nodes: `Peers` in production, memory in tests.
 #[async_trait]
 pub trait Carrier: Send + Sync + 'static {
-    /// A stream of kind `Overlay`.
-    async fn open(&self, node: NodeId) -> Result<BoxStream, PeerError>;
+    /// A stream of kind `Overlay` or `Datagram`.
+    async fn open(&self, node: NodeId, kind: StreamKind) -> Result<BoxStream, PeerError>;
     fn send_datagram(&self, node: NodeId, payload: Bytes);
+    /// Bytes of a datagram that the connection takes now; `None` while there is none.
+    fn datagram_bytes_max(&self, node: NodeId) -> Option<usize>;
 }
 
 #[async_trait]
 impl Carrier for Peers {
-    async fn open(&self, node: NodeId) -> Result<BoxStream, PeerError> {
-        Peers::open(self, node, StreamKind::Overlay).await
+    async fn open(&self, node: NodeId, kind: StreamKind) -> Result<BoxStream, PeerError> {
+        Peers::open(self, node, kind).await
     }
 
     fn send_datagram(&self, node: NodeId, payload: Bytes) {
         Peers::send_datagram(self, node, payload);
+    }
+
+    fn datagram_bytes_max(&self, node: NodeId) -> Option<usize> {
+        Peers::datagram_bytes_max(self, node)
     }
 }
 
 /// The way out: what the switch opens towards other nodes.
 pub struct Overlay {
     carrier: Arc<dyn Carrier>,
+    large_datagrams: Arc<Semaphore>,
 }
 
 impl Overlay {
     pub fn new(carrier: Arc<dyn Carrier>) -> Overlay {
-        Overlay { carrier }
+        Overlay { carrier, large_datagrams: Arc::new(Semaphore::new(LARGE_DATAGRAMS_MAX)) }
     }
 }
 
@@ -72,7 +83,7 @@ impl Uplink for Overlay {
     fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture {
         let carrier = self.carrier.clone();
         Box::pin(async move {
-            let mut stream = carrier.open(node).await.map_err(|error| {
+            let mut stream = carrier.open(node, StreamKind::Overlay).await.map_err(|error| {
                 debug!(%node, %error, "no overlay stream");
                 NetError::Unreachable
             })?;
@@ -89,9 +100,7 @@ impl Uplink for Overlay {
     }
 
     fn send(&self, node: NodeId, header: DatagramHeader, payload: Bytes) {
-        if let Some(datagram) = encode_datagram(&header, &payload) {
-            self.carrier.send_datagram(node, datagram);
-        }
+        self.send_datagram(node, &header, &payload);
     }
 }
 
@@ -147,34 +156,6 @@ impl OverlayService {
         }
         Ok(connection)
     }
-}
-
-impl DatagramService for OverlayService {
-    fn datagram(&self, peer: &Peer, payload: Bytes) {
-        match decode_datagram(payload) {
-            Some((header, payload)) => self.switch.deliver_datagram(header, payload),
-            None => trace!(node = %peer.node, "datagram without a good header"),
-        }
-    }
-}
-
-/// Length of the header in one byte, the header as a frame's record, the payload.
-fn encode_datagram(header: &DatagramHeader, payload: &[u8]) -> Option<Bytes> {
-    let header = frame::encode(header).ok()?;
-    let mut datagram = BytesMut::with_capacity(1 + header.len() + payload.len());
-    datagram.put_u8(u8::try_from(header.len()).ok()?);
-    datagram.put_slice(&header);
-    datagram.put_slice(payload);
-    Some(datagram.freeze())
-}
-
-fn decode_datagram(mut datagram: Bytes) -> Option<(DatagramHeader, Bytes)> {
-    let length = usize::from(*datagram.first()?);
-    if datagram.len() < 1 + length {
-        return None;
-    }
-    let payload = datagram.split_off(1 + length);
-    Some((frame::decode(&datagram[1..]).ok()?, payload))
 }
 
 #[cfg(test)]

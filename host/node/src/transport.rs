@@ -35,10 +35,12 @@ pub enum StreamKind {
     Query = 7,
     /// Certificates: for newcomers on the join protocol, and for members that renew theirs.
     Join = 8,
+    /// One datagram between tasks that is too large for a packet.
+    Datagram = 9,
 }
 
 impl StreamKind {
-    pub const ALL: [StreamKind; 8] = [
+    pub const ALL: [StreamKind; 9] = [
         StreamKind::Raft,
         StreamKind::Dispatcher,
         StreamKind::Forward,
@@ -47,6 +49,7 @@ impl StreamKind {
         StreamKind::Blob,
         StreamKind::Query,
         StreamKind::Join,
+        StreamKind::Datagram,
     ];
 
     pub fn from_byte(byte: u8) -> Option<StreamKind> {
@@ -57,7 +60,7 @@ impl StreamKind {
     pub fn lane(self) -> Lane {
         match self {
             StreamKind::Raft | StreamKind::Dispatcher | StreamKind::Forward | StreamKind::Query | StreamKind::Join => Lane::Control,
-            StreamKind::Overlay | StreamKind::Logs | StreamKind::Blob => Lane::Data,
+            StreamKind::Overlay | StreamKind::Logs | StreamKind::Blob | StreamKind::Datagram => Lane::Data,
         }
     }
 }

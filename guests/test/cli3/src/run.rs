@@ -42,6 +42,7 @@ async fn perform(words: &[&str]) -> Outcome {
         }
         ["connect", host, port] => tcp::try_connect(host, port.parse()?).await?,
         ["udp-server", port] => udp::server(port.parse()?).await?,
+        ["udp-who", port] => udp::who(port.parse()?).await?,
         ["udp-client", host, port] => udp::client(host, port.parse()?).await?,
         words => return Err(format!("unknown arguments {words:?}").into()),
     }

@@ -1,4 +1,4 @@
-//! UDP: an echo server, and a client.
+//! UDP: an echo server, one that tells whom it sees, and a client.
 
 use crate::run::{Outcome, lookup};
 use crate::tcp::{at, text};
@@ -14,6 +14,19 @@ pub async fn server(port: u16) -> Outcome {
         let (data, peer) = socket.receive().await?;
         log::line(format_args!("udp {} bytes from {}", data.len(), text(peer)));
         socket.send(data, Some(peer)).await?;
+    }
+}
+
+/// Answers every datagram with who it is from, as seen here, and what it said.
+pub async fn who(port: u16) -> Outcome {
+    let socket = UdpSocket::create(IpAddressFamily::Ipv4)?;
+    socket.bind(at((0, 0, 0, 0), port))?;
+    loop {
+        let (data, peer) = socket.receive().await?;
+        let mut answer = format!("{} said ", text(peer)).into_bytes();
+        answer.extend(data);
+        // One that is too large to answer is no reason to stop.
+        let _ = socket.send(answer, Some(peer)).await;
     }
 }
 

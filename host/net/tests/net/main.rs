@@ -5,6 +5,7 @@ mod support;
 mod connections;
 mod datagrams;
 mod detach;
+mod doors;
 mod isolation;
 mod listeners;
 mod names;

@@ -194,12 +194,13 @@ pub struct Wires {
     pub silent: Mutex<Vec<NodeId>>,
 }
 
+/// The wires, as one node holds them.
 #[derive(Clone, Default)]
-pub struct Wire(pub Arc<Wires>);
+pub struct Wire(pub Arc<Wires>, NodeId);
 
 impl Wire {
     pub fn switch(&self, node: NodeId) -> Switch {
-        let switch = Switch::new(node, Arc::new(self.clone()));
+        let switch = Switch::new(node, Arc::new(Wire(self.0.clone(), node)));
         self.0.switches.lock().unwrap().insert(node, switch.clone());
         switch
     }
@@ -230,7 +231,7 @@ impl Uplink for Wire {
 
     fn send(&self, node: NodeId, header: DatagramHeader, payload: Bytes) {
         if let Ok(switch) = self.to(node) {
-            switch.deliver_datagram(header, payload);
+            switch.deliver_datagram(self.1, header, payload);
         }
     }
 }

@@ -3,9 +3,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
-use crate::limits::INGRESS_BACKLOG;
+use super::client_socket::ClientSocket;
+use crate::limits::{INGRESS_BACKLOG, INGRESS_UDP_QUEUE_BYTES};
 
 /// Listens on TCP at `address`; on every IPv4 and IPv6 address when it is unspecified.
 pub fn tcp(address: SocketAddr) -> io::Result<Vec<TcpListener>> {
@@ -16,6 +17,17 @@ pub fn tcp(address: SocketAddr) -> io::Result<Vec<TcpListener>> {
         socket.bind(&SockAddr::from(address))?;
         socket.listen(i32::try_from(INGRESS_BACKLOG).unwrap_or(i32::MAX))?;
         TcpListener::from_std(socket.into())
+    })
+}
+
+/// Receives UDP at `address`; at every IPv4 and IPv6 address when it is unspecified.
+pub fn udp(address: SocketAddr) -> io::Result<Vec<ClientSocket>> {
+    each_family(address, |address| {
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        // A small queue costs datagrams under load, not correctness; the system may give less.
+        let _ = socket.set_recv_buffer_size(INGRESS_UDP_QUEUE_BYTES);
+        socket.bind(&SockAddr::from(address))?;
+        ClientSocket::new(UdpSocket::from_std(socket.into())?)
     })
 }
 

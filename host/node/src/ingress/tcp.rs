@@ -3,7 +3,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use minicloud_core::spec::Protocol;
 use minicloud_net::{Connection, NetError, Switch};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -30,9 +29,6 @@ impl TcpPort {
         switch: &Switch,
         connections: &Arc<Semaphore>,
     ) -> io::Result<(TcpPort, Vec<SocketAddr>)> {
-        if listen.protocol == Protocol::Udp {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "publishing UDP ports is not supported yet"));
-        }
         let listeners = bind::tcp(listen.address)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let mut accepting = JoinSet::new();

@@ -27,7 +27,7 @@ struct World {
     view: watch::Sender<Arc<NodeView>>,
     handle: IngressHandle,
     switch: Switch,
-    _net: TaskNet,
+    net: TaskNet,
     listener: Listener,
     _running: tokio_util::sync::DropGuard,
 }
@@ -42,7 +42,7 @@ impl World {
         let (ingress, handle) = Ingress::new(IngressOptions { address, port_offset: 0, switch: switch.clone(), view: receiver });
         let shutdown = CancellationToken::new();
         tokio::spawn(ingress.run(shutdown.clone()));
-        World { view: sender, handle, switch, _net: net, listener, _running: shutdown.drop_guard() }
+        World { view: sender, handle, switch, net, listener, _running: shutdown.drop_guard() }
     }
 
     fn publish(&self, ports: Vec<PublishedPort>) {
@@ -144,6 +144,67 @@ async fn a_client_that_resets_resets_its_task() {
     drop(client);
     let error = timeout(LIMIT, accepted.read_u8()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+fn published_udp(port: u16) -> PublishedPort {
+    PublishedPort { target: 53, protocol: Protocol::Udp, ..published(port, None) }
+}
+
+/// Asks at `server` and is answered from there: a connected socket hears nobody else.
+async fn ask(world: &World, guest: &minicloud_net::UdpSocketHandle, server: SocketAddr, bytes: usize) {
+    let own = if server.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
+    let client = tokio::net::UdpSocket::bind((own, 0)).await.unwrap();
+    client.connect(server).await.unwrap();
+    let question: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+    client.send(&question).await.unwrap();
+    let received = timeout(LIMIT, std::future::poll_fn(|cx| guest.poll_receive(cx))).await.expect("the question within 10 s").unwrap();
+    assert!(received.payload == question, "{} of {bytes} bytes came", received.payload.len());
+    if server.is_ipv4() {
+        assert_eq!(received.source, client.local_addr().unwrap(), "the task sees the client itself");
+    }
+    guest.send_to(received.payload, received.source).unwrap();
+    let mut answer = vec![0; 70_000];
+    let count = timeout(LIMIT, client.recv(&mut answer)).await.expect("an answer within 10 s").unwrap();
+    assert!(answer[..count] == question, "{count} of {bytes} bytes came back");
+    assert_eq!(world.handle.unbound(), []);
+}
+
+#[tokio::test]
+async fn a_udp_client_is_answered_from_where_it_asked() {
+    for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let world = World::new(address.into());
+        let guest = world.net.bind_udp(at(Ipv4Addr::UNSPECIFIED, 53)).unwrap();
+        let port = free_port().await;
+        world.publish(vec![published_udp(port), published(port, None)]);
+        world.wait_for("both ports are open", |handle| handle.listening().iter().filter(|open| open.is_ipv4()).count() == 2).await;
+        for bytes in [0, 1, 1_400, 9_000, 60_000] {
+            ask(&world, &guest, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), bytes).await;
+        }
+        let has_v6 = world.handle.listening().iter().any(SocketAddr::is_ipv6);
+        if address.is_unspecified() {
+            // Another address of this node: the answer comes from that one.
+            ask(&world, &guest, SocketAddr::from(([127, 0, 0, 5], port)), 100).await;
+            if has_v6 {
+                ask(&world, &guest, SocketAddr::from((Ipv6Addr::LOCALHOST, port)), 1_000).await;
+            }
+        }
+        world.publish(Vec::new());
+        world.wait_for("the ports are closed", |handle| handle.listening().is_empty()).await;
+        tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free again");
+    }
+}
+
+#[tokio::test]
+async fn a_udp_port_that_is_taken_is_reported() {
+    let world = World::new(Ipv4Addr::LOCALHOST.into());
+    let taken = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = taken.local_addr().unwrap();
+    world.publish(vec![published_udp(address.port())]);
+    world.wait_for("the port is reported", |handle| !handle.unbound().is_empty()).await;
+    let unbound = world.handle.unbound().remove(0);
+    assert_eq!((unbound.listen, unbound.error.contains("another program")), (format!("{address}/udp"), true));
+    drop(taken);
+    world.wait_for("the port is open", |handle| handle.listening() == [address]).await;
 }
 
 #[test]

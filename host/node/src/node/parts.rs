@@ -25,7 +25,7 @@ use crate::leader::{Leader, LeaderOptions};
 use crate::liveness::LivenessHandle;
 use crate::logs::{Logs, LogsService};
 use crate::member::Member;
-use crate::overlay::{Overlay, OverlayService};
+use crate::overlay::{LargeDatagrams, Overlay, OverlayService};
 use crate::peers::Peers;
 use crate::router::{Allow, Router, StreamService};
 use crate::session::{Manager, PeersDial, Session, SessionHandle, SessionOptions, SessionStatus};
@@ -168,6 +168,7 @@ fn router(member: &Member, dispatcher: Option<Arc<Dispatcher>>, images: &Images,
     let router = member
         .routes()
         .stream(StreamKind::Overlay, Allow::Members, overlay.clone())
+        .stream(StreamKind::Datagram, Allow::Members, Arc::new(LargeDatagrams(overlay.clone())))
         .stream(StreamKind::Logs, Allow::Managers, Arc::new(LogsService(logs.clone())))
         .stream(StreamKind::Blob, Allow::Members, Arc::new(BlobService(images.clone())))
         .stream(StreamKind::Query, Allow::Managers, Arc::new(QueryService(facts.clone())))

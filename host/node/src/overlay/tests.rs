@@ -7,9 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::memory_stream;
+use crate::router::DatagramService;
 use crate::test_routes::{VIP, address, at, attach, routes};
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// What a datagram may hold between the nodes of these tests.
+const PACKET_BYTES: usize = 1_400;
 
 /// Nodes in one process: streams and datagrams go to each other's services.
 #[derive(Clone, Default)]
@@ -35,15 +38,24 @@ impl Wire {
 
 #[async_trait]
 impl Carrier for Wire {
-    async fn open(&self, node: NodeId) -> Result<BoxStream, PeerError> {
-        let service = self.service(node).ok_or(PeerError::UnknownNode(node))?;
+    async fn open(&self, node: NodeId, kind: StreamKind) -> Result<BoxStream, PeerError> {
+        let overlay = self.service(node).ok_or(PeerError::UnknownNode(node))?;
+        let service: Arc<dyn StreamService> = match kind {
+            StreamKind::Datagram => Arc::new(LargeDatagrams(overlay)),
+            _ => overlay,
+        };
         let (near, far) = memory_stream::pair();
         let from = memory_stream::peer(self.from.0, Role::Worker);
         tokio::spawn(async move { service.serve(from, far).await });
         Ok(near)
     }
 
+    fn datagram_bytes_max(&self, _: NodeId) -> Option<usize> {
+        Some(PACKET_BYTES)
+    }
+
     fn send_datagram(&self, node: NodeId, payload: Bytes) {
+        assert!(payload.len() <= PACKET_BYTES, "{} bytes do not fit a packet", payload.len());
         if let Some(service) = self.service(node) {
             service.datagram(&memory_stream::peer(self.from.0, Role::Worker), payload);
         }
@@ -167,6 +179,48 @@ async fn datagrams_arrive_with_their_sender() {
     assert_eq!((datagram.payload, datagram.source), ("ping".into(), at(address(1), 1000)));
     to.send_to("pong".into(), datagram.source).unwrap();
     assert_eq!(from.try_receive().unwrap().expect("an answer").payload, "pong");
+}
+
+#[tokio::test]
+async fn a_datagram_of_any_size_arrives_whole() {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, server) = (attach(&here, 1), attach(&there, 2));
+    let any = |port| at(std::net::Ipv4Addr::UNSPECIFIED, port);
+    let (from, to) = (client.bind_udp(any(1000)).unwrap(), server.bind_udp(any(53)).unwrap());
+    for bytes in [0, 1, 1_200, PACKET_BYTES, 9_000, minicloud_net::limits::DATAGRAM_BYTES_MAX] {
+        let payload: Bytes = (0..bytes).map(|n| (n % 251) as u8).collect();
+        from.send_to(payload.clone(), at(address(2), 53)).unwrap();
+        let datagram = timeout(LIMIT, std::future::poll_fn(|cx| to.poll_receive(cx))).await.unwrap().unwrap();
+        assert!(datagram.payload == payload, "{} of {bytes} bytes came", datagram.payload.len());
+    }
+}
+
+/// A client outside asks by node 1, the task that answers is on node 2.
+#[tokio::test]
+async fn a_published_port_reaches_a_task_of_another_node_and_its_answer_comes_back() {
+    use minicloud_core::spec::{Protocol, PublishMode, PublishedPort};
+    use minicloud_net::{UdpClient, UdpTarget};
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let port = PublishedPort { published: 5353, target: 53, protocol: Protocol::Udp, mode: PublishMode::Ingress, address: None };
+    for switch in [&here, &there] {
+        switch.set_routes(routes(&[(2, 2)], vec![port]));
+    }
+    let server = attach(&there, 2);
+    let socket = server.bind_udp(at(std::net::Ipv4Addr::UNSPECIFIED, 53)).unwrap();
+    let door = here.open_door();
+    let target = UdpTarget::Service { service: crate::test_routes::WEB, port: 53 };
+    for (client, bytes) in [("192.0.2.7:4000", 5), ("192.0.2.7:4001", 30_000)] {
+        let client = UdpClient { address: client.parse().unwrap(), heard_at: None };
+        let payload = Bytes::from(vec![7; bytes]);
+        door.send(client, target, payload.clone());
+        let asked = timeout(LIMIT, std::future::poll_fn(|cx| socket.poll_receive(cx))).await.unwrap().unwrap();
+        assert_eq!((asked.source, asked.payload.len()), (client.address, bytes));
+        socket.send_to(asked.payload, asked.source).unwrap();
+        let answer = timeout(LIMIT, std::future::poll_fn(|cx| door.poll_answer(cx))).await.unwrap().unwrap();
+        assert!(answer == (client, payload));
+    }
 }
 
 #[tokio::test]
