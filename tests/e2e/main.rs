@@ -6,6 +6,7 @@ mod cluster;
 mod damage;
 mod dockercoins;
 mod faults;
+mod membership;
 #[path = "../web/page.rs"]
 mod page;
 mod redis_library;

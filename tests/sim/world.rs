@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use minicloud_core::command::{Command, NewCluster};
-use minicloud_core::id::{ClusterId, NetworkId, NodeId};
+use minicloud_core::id::{ClusterId, Index, NetworkId, NodeId};
 use minicloud_core::state::{Availability, ClusterState, Role};
 use minicloud_core::time::Timestamp;
 use minicloud_node::cluster::Cluster;
@@ -17,7 +17,7 @@ use minicloud_node::founding::{self, FOUNDER, Founding};
 use minicloud_node::hello::Local;
 use minicloud_node::peers::Peers;
 use minicloud_node::raft::{Tuning, seed_elections};
-use minicloud_node::router::Router;
+use minicloud_node::router::{Router, Services};
 use minicloud_node::transport::{Certified, Transport};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -144,12 +144,12 @@ impl World {
 
     pub async fn start(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let certified = Certified { node: node.id, role: Role::Manager };
+        let certified = Certified { node: node.id, role: Role::Manager, issued: Index(0) };
         let transport: Arc<dyn Transport> = Arc::new(self.net.attach(node.address, certified));
         let local = Local::new(node.id, Role::Manager, CLUSTER, 0, node.address);
         let peers = Peers::new(local, transport.clone());
         let cluster = Cluster::open(&node.env, Path::new("/"), &peers, &TUNING).await.unwrap();
-        let router = tokio::spawn(cluster.routes(Router::new(&peers)).run(transport));
+        let router = tokio::spawn(Router::new(&peers, cluster.serve(Services::default())).run(transport));
         tokio::spawn(follow(node.id, cluster.leadership(), self.trace.clone()));
         node.running = Some(Running { cluster, router });
         self.trace.note(format!("{} starts", node.id));

@@ -6,6 +6,7 @@
 mod forward;
 mod members;
 mod propose;
+mod slot;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use openraft::errors::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::env::Env;
@@ -29,9 +31,10 @@ use crate::raft::log::LogStore;
 use crate::raft::machine::Machine;
 use crate::raft::machine::WeakMachine;
 use crate::raft::{Network, Raft, RaftService, StoreError, Tuning, TypeConfig};
-use crate::router::{Allow, Members, Router};
+use crate::router::{Allow, Members, Services};
 use crate::transport::{Certified, StreamKind};
 use forward::ForwardService;
+pub use slot::ClusterSlot;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ struct Shared {
     leadership: watch::Sender<Leadership>,
     /// Why consensus stopped on this node by itself, once it has.
     failure: watch::Sender<Option<String>>,
+    /// Cancelled when this node stops taking part.
+    ended: CancellationToken,
     /// Held by the leader while it changes the membership: openraft takes one change at a time.
     membership: Mutex<()>,
 }
@@ -112,6 +117,7 @@ impl Cluster {
             machine,
             leadership: watch::Sender::default(),
             failure: watch::Sender::default(),
+            ended: CancellationToken::new(),
             membership: Mutex::default(),
         });
         // Neither keeps consensus alive: they end with the last handle.
@@ -121,11 +127,11 @@ impl Cluster {
     }
 
     /// Adds what a manager serves to others, and who it still serves: Raft's messages, and requests forwarded to the leader.
-    pub fn routes(&self, router: Router) -> Router {
+    pub fn serve(&self, services: Services) -> Services {
         let raft = Arc::new(RaftService::new(self.shared.raft.clone()));
         let forward = Arc::new(ForwardService::new(self.clone()));
-        let router = router.members(Arc::new(self.clone()));
-        router.stream(StreamKind::Raft, Allow::Managers, raft).stream(StreamKind::Forward, Allow::Managers, forward)
+        let services = services.members(Arc::new(self.clone()));
+        services.stream(StreamKind::Raft, Allow::Managers, raft).stream(StreamKind::Forward, Allow::Managers, forward)
     }
 
     /// The state as last applied here.
@@ -158,11 +164,17 @@ impl Cluster {
         }
     }
 
+    /// Returns once this node takes part no longer: it stops, or was demoted.
+    pub async fn ended(&self) {
+        self.shared.ended.cancelled().await;
+    }
+
     /// Hands leadership over if this node has it, stops taking part, and writes the state down.
     pub async fn shutdown(&self) {
         if let Err(error) = self.hand_over().await {
             warn!(?error, "stopping without a successor");
         }
+        self.shared.ended.cancel();
         if let Err(error) = self.shared.raft.shutdown().await {
             error!(%error, "consensus did not stop in order");
         }
@@ -180,6 +192,8 @@ impl Members for Cluster {
     fn role(&self, certified: Certified) -> Option<Role> {
         let state = self.state();
         match state.nodes.get(&certified.node) {
+            // The signer knew a later state than this manager has.
+            _ if certified.issued > state.index => Some(certified.role),
             // A promotion counts once the node has the certificate for it.
             Some(row) => Some(if row.role == Role::Worker { Role::Worker } else { certified.role }),
             // An id is the index of the entry that added the node: beyond what is applied here it may be new.

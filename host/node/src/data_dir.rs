@@ -5,6 +5,7 @@
 //! node.json             node id, role, cluster, addresses
 //! identity/             node.key, node.crt, ca.crt, reset.key (mode 0600)
 //! raft/                 raft-log.redb, state.redb (managers)
+//! raft-former/          what a demoted manager had there; never read again
 //! ```
 //! Small files are replaced atomically. What is damaged is named, with what to do; nothing is repaired silently.
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -25,6 +26,7 @@ const LOCK: &str = "minicloud.lock";
 const NODE: &str = "node.json";
 const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
+const RAFT_FORMER: &str = "raft-former";
 /// Of `node.json`.
 const FORMAT_VERSION: u32 = 1;
 
@@ -118,13 +120,20 @@ impl DataDir {
         Ok(path)
     }
 
-    /// Removes the log and the state, of a manager that became a worker.
+    /// Removes the log and the state.
     pub fn remove_raft(&self) -> Result<(), DataDirError> {
-        let path = self.path.join(RAFT);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&path)(error)),
-            _ => Ok(()),
+        remove_dir(&self.path.join(RAFT))
+    }
+
+    /// Puts the log and the state of a node that is no manager aside, in place of what was put aside before. A later
+    /// promotion begins with empty ones: what the cluster decided meanwhile is not in these.
+    pub fn put_raft_aside(&self) -> Result<(), DataDirError> {
+        let (path, former) = (self.path.join(RAFT), self.path.join(RAFT_FORMER));
+        if !path.exists() {
+            return Ok(());
         }
+        remove_dir(&former)?;
+        fs::rename(&path, &former).map_err(at(&path))
     }
 
     /// Fails when a node lives here already.
@@ -226,6 +235,13 @@ fn create_dir(path: &Path) -> Result<(), DataDirError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
 }
 
+fn remove_dir(path: &Path) -> Result<(), DataDirError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> DataDirError + use<> {
     let path = path.to_owned();
     move |source| DataDirError::Io { path, source }
@@ -280,6 +296,19 @@ mod tests {
             assert!(error.contains(wanted), "{error}");
         }
         assert!(dir.identity().err().unwrap().to_string().contains("missing"));
+    }
+
+    #[test]
+    fn what_was_a_managers_is_put_aside_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::lock(temp.path()).unwrap();
+        dir.put_raft_aside().unwrap();
+        for stint in ["first", "second"] {
+            fs::write(dir.raft().unwrap().join("log"), stint).unwrap();
+            dir.put_raft_aside().unwrap();
+            assert!(!temp.path().join(RAFT).exists());
+            assert_eq!(fs::read_to_string(temp.path().join(RAFT_FORMER).join("log")).unwrap(), stint);
+        }
     }
 
     #[test]

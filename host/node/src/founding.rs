@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ipnet::Ipv4Net;
 use minicloud_core::command::{Command, NewCluster, Request};
-use minicloud_core::id::{ClusterId, NetworkId, NodeId, RANDOM_ID_END};
+use minicloud_core::id::{ClusterId, Index, NetworkId, NodeId, RANDOM_ID_END};
 use minicloud_core::state::{Availability, Role};
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
@@ -41,7 +41,7 @@ pub fn prepare(env: &Env, founding: &Founding) -> Result<(NewCluster, Identity),
     let cluster = ClusterId(id());
     let authority = Authority::from_pem(&ca_certificate, &ca_key)?;
     let key = NodeKey::generate()?;
-    let subject = Subject { node: FOUNDER, role: Role::Manager, cluster };
+    let subject = Subject { node: FOUNDER, role: Role::Manager, cluster, issued: Index(FOUNDER.0) };
     let certificate = authority.sign(&key.request_der()?, subject, now)?;
     let identity = key.into_identity(certificate, authority.certificate().clone())?;
     let new = NewCluster {

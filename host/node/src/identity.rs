@@ -1,15 +1,17 @@
 //! Certificates: the cluster's authority, and what a node proves itself with.
 //!
 //! A node's certificate binds node id (CN), role (OU) and cluster (O); the names it may be dialled by
-//! (`n7.minicloud`, `manager.minicloud`) are its SANs. Only `join` on the leader signs. Files: `data_dir`.
+//! (`n7.minicloud`, `manager.minicloud`) are its SANs. The upper half of its serial number is the log index of the
+//! state that the signer went by, so that a manager whose own state is older knows that. Only `join` signs. Files:
+//! `data_dir`.
 use std::time::Duration;
 
-use minicloud_core::id::{ClusterId, NodeId};
+use minicloud_core::id::{ClusterId, Index, NodeId};
 use minicloud_core::state::Role;
 use minicloud_core::time::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -47,6 +49,8 @@ pub struct Subject {
     pub node: NodeId,
     pub role: Role,
     pub cluster: ClusterId,
+    /// The state that says so.
+    pub issued: Index,
 }
 
 /// A key made on the node that it belongs to; it never leaves that node.
@@ -99,6 +103,7 @@ impl Authority {
         params.distinguished_name.push(DnType::OrganizationName, subject.cluster.to_string());
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.serial_number = Some(serial(subject.issued, request_der));
         set_validity(&mut params, now, CERTIFICATE_LIFE);
         request.params = params;
         Ok(request.signed_by(&self.issuer)?.der().clone())
@@ -188,7 +193,11 @@ pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, 
     let validity = certificate.validity();
     let at = |seconds: i64| Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000));
     Ok((
-        Certified { node: node.ok_or_else(|| bad("it names no node"))?, role: role.ok_or_else(|| bad("it names no role"))? },
+        Certified {
+            node: node.ok_or_else(|| bad("it names no node"))?,
+            role: role.ok_or_else(|| bad("it names no role"))?,
+            issued: issued_at(certificate.raw_serial()),
+        },
         cluster.ok_or_else(|| bad("it names no cluster"))?,
         at(validity.not_before.timestamp()),
         at(validity.not_after.timestamp()),
@@ -197,6 +206,18 @@ pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, 
 
 pub fn certificate_from_pem(text: &[u8]) -> Result<CertificateDer<'static>, IdentityError> {
     CertificateDer::from_pem_slice(text).map_err(|error| IdentityError::Certificate(error.to_string()))
+}
+
+/// The index above, the request's hash below, so that no two certificates share a number.
+fn serial(issued: Index, request_der: &[u8]) -> SerialNumber {
+    let hash = Sha256::digest(request_der);
+    SerialNumber::from([&issued.0.to_be_bytes(), &hash[..8]].concat())
+}
+
+/// See [`serial`]. Leading zeros are not written.
+fn issued_at(serial: &[u8]) -> Index {
+    let digits = serial.len().checked_sub(8).filter(|digits| *digits <= 8).and_then(|digits| serial.get(..digits));
+    Index(digits.unwrap_or_default().iter().fold(0, |index, byte| index << 8 | u64::from(*byte)))
 }
 
 fn parse_role(text: &str) -> Option<Role> {
@@ -244,7 +265,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn subject() -> Subject {
-        Subject { node: NodeId(7), role: Role::Worker, cluster: ClusterId(42) }
+        Subject { node: NodeId(7), role: Role::Worker, cluster: ClusterId(42), issued: Index(0x1234) }
     }
 
     #[test]
@@ -254,7 +275,7 @@ mod tests {
         let node_key = NodeKey::generate().unwrap();
         let signed = authority.sign(&node_key.request_der().unwrap(), subject(), NOW).unwrap();
         let identity = node_key.into_identity(signed, authority.certificate().clone()).unwrap();
-        assert_eq!(identity.certified, Certified { node: NodeId(7), role: Role::Worker });
+        assert_eq!(identity.certified, Certified { node: NodeId(7), role: Role::Worker, issued: Index(0x1234) });
         assert_eq!(identity.cluster, ClusterId(42));
         assert_eq!(identity.not_after, NOW + CERTIFICATE_LIFE);
         let again =

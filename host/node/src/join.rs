@@ -139,8 +139,14 @@ async fn join_at(manager: SocketAddr, joining: &Joining) -> Result<Joined, JoinE
     Ok(Joined { identity, epoch: admission.epoch, address: admission.address, managers: admission.managers })
 }
 
-/// Asks a manager for a new certificate, with the role that the state has now. The node keeps its id.
+/// Asks a manager for a new certificate, with the role that the state has now. The node keeps its id. With a worker's
+/// certificate in hand it is certain that the node does not vote.
 pub async fn renew(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError> {
+    let unanswered = |_| Err(JoinError::Unreachable(format!("manager {manager} does not answer")));
+    timeout(JOIN_TIMEOUT, renew_at(peers, manager)).await.unwrap_or_else(unanswered)
+}
+
+async fn renew_at(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError> {
     let lost = |error: io::Error| JoinError::Unreachable(error.to_string());
     let key = NodeKey::generate()?;
     let mut stream = peers.open(manager, StreamKind::Join).await?;
@@ -181,7 +187,7 @@ impl JoinDesk {
         let add = Command::AddNode { hostname: request.hostname, role, availability: request.availability, address };
         let added = self.cluster.propose(add).await?;
         let node = added.node.ok_or_else(|| Denied::Later("the cluster gave no node id".into()))?;
-        let subject = Subject { node, role, cluster: founding.id };
+        let subject = Subject { node, role, cluster: founding.id, issued: added.index };
         let certificate = authority.sign(&request.request, subject, self.env.now())?;
         info!(%node, %role, %address, "admitted a node");
         let managers = state.nodes.values().filter(|node| node.role == Role::Manager).map(|node| (node.id, node.address)).collect();
@@ -195,8 +201,12 @@ impl JoinDesk {
         let removed =
             || Denied::Refused(format!("node {} was removed from the cluster: remove its data directory and join it again", peer.node));
         let row = state.nodes.get(&peer.node).ok_or_else(removed)?;
+        if row.role == Role::Worker {
+            // Whoever gets a worker's certificate votes no longer, and may forget its log.
+            self.cluster.remove_manager(peer.node).await.map_err(|error| Denied::Later(error.to_string()))?;
+        }
         let authority = authority(&state)?;
-        let subject = Subject { node: peer.node, role: row.role, cluster: founding.id };
+        let subject = Subject { node: peer.node, role: row.role, cluster: founding.id, issued: state.index };
         let certificate = authority.sign(&request.request, subject, self.env.now())?;
         info!(node = %peer.node, role = %row.role, "renewed a certificate");
         Ok((certificate.to_vec(), authority.certificate().to_vec()))

@@ -81,6 +81,13 @@ pub const PROPOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const PROPOSE_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// How long a new manager may take to catch up with the log before it votes.
 pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a promotion waits for the node to vote; the promotion stands in any case.
+pub const PROMOTION_WAIT: Duration = Duration::from_secs(20);
+/// Wait before a node looks again at the role that it could not take up, or that its view does not show yet.
+/// Doubles with each failure up to [`ROLE_RETRY_DELAY_MAX`]; a renewal that failed waits as long.
+pub const ROLE_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// See [`ROLE_RETRY_DELAY`].
+pub const ROLE_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 /// How long a leader waits for its successor.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3);
 /// A manager counts as reachable while its last answer to the leader is younger than this.
@@ -94,8 +101,6 @@ pub const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 pub const CERTIFICATE_BACKDATE: Duration = Duration::from_secs(3600);
 /// How often a node looks whether its certificate is due for renewal.
 pub const RENEWAL_CHECK: Duration = Duration::from_secs(60);
-/// Wait after a renewal that failed.
-pub const RENEWAL_RETRY: Duration = Duration::from_secs(300);
 /// Bytes of a certificate signing request.
 pub const CSR_BYTES_MAX: usize = 16 << 10;
 /// How long a joiner waits for the answer of one manager.

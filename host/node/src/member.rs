@@ -1,14 +1,15 @@
 //! A node as a member of its cluster: identity, transport, and on managers consensus. What `node` assembles upon.
 //!
 //! The story: `listen`, then `found` or `join` once in the node's life, then `open` at every start. `open` does not
-//! accept connections yet: add services to `routes`, and `Router::run` it. A manager that has just joined then
-//! calls `enlist`.
+//! accept connections yet: add services to `services`, and `Router::run` it. A manager that has just joined then
+//! calls `enlist`. Later its role may change: `renew` brings the certificate for it, `take_part` and `stop_taking_part`
+//! begin and end consensus.
 mod renewal;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use crate::cluster::{Cluster, ClusterError, ProposeError};
+use crate::cluster::{Cluster, ClusterError, ClusterSlot, ProposeError};
 use crate::data_dir::{DataDir, DataDirError, NodeFile};
 use crate::env::Env;
 use crate::founding::{self, Founding};
@@ -18,7 +19,7 @@ use crate::join::{self, JoinDesk, JoinError, Joining};
 use crate::peers::Peers;
 use crate::quic::{self, Quic};
 use crate::raft::{StoreError, Tuning};
-use crate::router::{Allow, Router};
+use crate::router::{Allow, Services};
 use crate::transport::{StreamKind, Transport};
 use minicloud_core::state::Role;
 
@@ -29,8 +30,8 @@ pub struct Member {
     pub file: NodeFile,
     pub transport: Arc<Quic>,
     pub peers: Peers,
-    /// On managers.
-    pub cluster: Option<Cluster>,
+    /// Filled on managers.
+    pub cluster: ClusterSlot,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -122,24 +123,45 @@ impl Member {
         // A manager may ask itself for a certificate.
         peers.learn(identity.certified.node, file.advertise, role);
         file.managers.iter().for_each(|(node, address)| peers.learn(*node, *address, Role::Manager));
-        let cluster = match role {
-            Role::Manager => Some(Cluster::open(env, &dir.raft()?, &peers, &Tuning::default()).await?),
-            Role::Worker => None,
-        };
-        Ok(Member { env: env.clone(), dir, file, transport, peers, cluster })
+        let member = Member { env: env.clone(), dir, file, transport, peers, cluster: ClusterSlot::default() };
+        match role {
+            Role::Manager => drop(member.take_part().await?),
+            // A demotion may have been cut short.
+            Role::Worker => member.dir.put_raft_aside()?,
+        }
+        Ok(member)
     }
 
-    /// A router with everything that consensus and joining need; the node adds its own services.
-    pub fn routes(&self) -> Router {
-        let router = Router::new(&self.peers);
-        let Some(cluster) = &self.cluster else { return router };
-        let desk = Arc::new(JoinDesk::new(&self.env, cluster));
-        cluster.routes(router).stream(StreamKind::Join, Allow::Members, desk.clone()).newcomers(desk)
+    pub fn role(&self) -> Role {
+        self.peers.local().role()
     }
 
-    /// On a manager: returns once it votes. At once unless it has just joined. The router must be running.
+    /// Begins to take part in consensus, as a manager. One that was promoted then enlists.
+    pub async fn take_part(&self) -> Result<Cluster, MemberError> {
+        let cluster = Cluster::open(&self.env, &self.dir.raft()?, &self.peers, &Tuning::default()).await?;
+        self.cluster.fill(cluster.clone());
+        Ok(cluster)
+    }
+
+    /// Stops taking part, as a worker, and puts log and state aside.
+    pub async fn stop_taking_part(&self) -> Result<(), MemberError> {
+        if let Some(cluster) = self.cluster.get() {
+            self.cluster.empty();
+            cluster.shutdown().await;
+        }
+        Ok(self.dir.put_raft_aside()?)
+    }
+
+    /// Adds to `services` what consensus and joining need, on a manager.
+    pub fn services(&self, services: Services) -> Services {
+        let Some(cluster) = self.cluster.get() else { return services };
+        let desk = Arc::new(JoinDesk::new(&self.env, &cluster));
+        cluster.serve(services).stream(StreamKind::Join, Allow::Members, desk.clone()).newcomers(desk)
+    }
+
+    /// On a manager: returns once it votes. The router must be running.
     pub async fn enlist(&self) -> Result<(), ProposeError> {
-        match &self.cluster {
+        match self.cluster.get() {
             Some(cluster) => cluster.enlist(&self.file.contacts).await,
             None => Ok(()),
         }
@@ -147,7 +169,7 @@ impl Member {
 
     /// Hands over leadership, stops consensus, and closes every connection.
     pub async fn shutdown(&self) {
-        if let Some(cluster) = &self.cluster {
+        if let Some(cluster) = self.cluster.get() {
             cluster.shutdown().await;
         }
         self.transport.close().await;

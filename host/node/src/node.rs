@@ -2,10 +2,12 @@
 //!
 //! Owns no behaviour: what a part does stands in its own file. Called by the binary, and by tests that run nodes in
 //! one process.
+mod duties;
 mod enter;
 mod options;
 mod parts;
 mod peers;
+mod role;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};

@@ -140,6 +140,12 @@ impl Peers {
         book.members = members;
     }
 
+    /// Opens every further stream on a new connection, which shows this node's certificate of now. Streams that are
+    /// open go on.
+    pub fn redial(&self) {
+        lock(&self.shared.book).slots.clear();
+    }
+
     /// Where a node is according to itself or to a membership entry. The replicated state outranks it.
     pub fn learn(&self, node: NodeId, address: SocketAddr, role: Role) {
         lock(&self.shared.book).heard.insert(node, (address, role));

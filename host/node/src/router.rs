@@ -1,11 +1,12 @@
 //! Incoming connections: handshake, first frame, and each stream to its service if the peer's role allows it.
 //!
 //! One task per stream: garbage or a panic in one ends that one only. Newcomers without a certificate reach
-//! the join service and nothing else.
+//! the join service and nothing else. What is served may change while it runs: a promoted node serves more.
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use minicloud_core::state::Role;
@@ -54,39 +55,73 @@ impl Allow {
     }
 }
 
-/// Who serves what on this node.
+/// Accepts the connections of this node. See the module.
 pub struct Router {
     peers: Peers,
+    services: ServicesHandle,
+}
+
+/// What is served from now on. Cheap to clone.
+#[derive(Clone)]
+pub struct ServicesHandle(Arc<ArcSwap<Services>>);
+
+/// Who serves what on this node.
+#[derive(Clone, Default)]
+pub struct Services {
     streams: BTreeMap<StreamKind, (Allow, Arc<dyn StreamService>)>,
     datagrams: Option<Arc<dyn DatagramService>>,
     join: Option<Arc<dyn JoinService>>,
     members: Option<Arc<dyn Members>>,
 }
 
-impl Router {
-    pub fn new(peers: &Peers) -> Router {
-        Router { peers: peers.clone(), streams: BTreeMap::new(), datagrams: None, join: None, members: None }
+impl ServicesHandle {
+    /// Counts at once for new streams, on connections that stand too.
+    pub fn replace(&self, services: Services) {
+        self.0.store(Arc::new(services));
     }
+}
 
-    pub fn stream(mut self, kind: StreamKind, allow: Allow, service: Arc<dyn StreamService>) -> Router {
+impl Services {
+    pub fn stream(mut self, kind: StreamKind, allow: Allow, service: Arc<dyn StreamService>) -> Services {
         self.streams.insert(kind, (allow, service));
         self
     }
 
-    pub fn datagrams(mut self, service: Arc<dyn DatagramService>) -> Router {
+    pub fn datagrams(mut self, service: Arc<dyn DatagramService>) -> Services {
         self.datagrams = Some(service);
         self
     }
 
-    pub fn newcomers(mut self, service: Arc<dyn JoinService>) -> Router {
+    pub fn newcomers(mut self, service: Arc<dyn JoinService>) -> Services {
         self.join = Some(service);
         self
     }
 
     /// Without it, certificates alone decide.
-    pub fn members(mut self, members: Arc<dyn Members>) -> Router {
+    pub fn members(mut self, members: Arc<dyn Members>) -> Services {
         self.members = Some(members);
         self
+    }
+
+    fn still_member(&self, peer: Peer, certified: Certified) -> Result<Peer, Refusal> {
+        let role = self.members.as_ref().map_or(Some(certified.role), |members| members.role(certified));
+        let removed = || Refusal { code: CloseCode::NotAMember, reason: format!("node {} was removed from the cluster", peer.node) };
+        Ok(Peer { role: role.ok_or_else(removed)?, ..peer })
+    }
+}
+
+impl Router {
+    pub fn new(peers: &Peers, services: Services) -> Router {
+        Router { peers: peers.clone(), services: ServicesHandle(Arc::new(ArcSwap::from_pointee(services))) }
+    }
+
+    /// For changing what is served while it runs.
+    pub fn services(&self) -> ServicesHandle {
+        self.services.clone()
+    }
+
+    fn served(&self) -> Arc<Services> {
+        self.services.0.load_full()
     }
 
     /// Accepts until the transport is closed.
@@ -112,7 +147,7 @@ impl Router {
     }
 
     async fn serve_newcomer(&self, link: &dyn Link) -> Result<(), LinkError> {
-        let Some(service) = self.join.clone() else {
+        let Some(service) = self.served().join.clone() else {
             link.close(CloseCode::CertificateRequired, "only managers let nodes join");
             return Ok(());
         };
@@ -124,7 +159,11 @@ impl Router {
     }
 
     async fn serve_member(self: &Arc<Self>, link: Arc<dyn Link>, certified: Certified) -> Result<(), LinkError> {
-        let heard = timeout(HELLO_TIMEOUT, hello::receive(&*link, self.peers.local(), certified, |peer| self.still_member(peer))).await;
+        let heard = timeout(
+            HELLO_TIMEOUT,
+            hello::receive(&*link, self.peers.local(), certified, |peer| self.served().still_member(peer, certified)),
+        )
+        .await;
         let (peer, lane) = match heard.unwrap_or_else(|_| Err(LinkError::Lost("no first frame".into()))) {
             Ok(heard) => heard,
             Err(error) => {
@@ -134,35 +173,32 @@ impl Router {
         };
         debug!(node = %peer.node, ?lane, "connected");
         self.peers.learn(peer.node, peer.address, peer.role);
-        tokio::try_join!(self.accept_streams(&*link, peer), self.accept_datagrams(&*link, peer)).map(|_| ())
+        tokio::try_join!(self.accept_streams(&*link, peer, certified), self.accept_datagrams(&*link, peer)).map(|_| ())
     }
 
-    fn still_member(&self, peer: Peer) -> Result<Peer, Refusal> {
-        let certified = Certified { node: peer.node, role: peer.role };
-        let role = self.members.as_ref().map_or(Some(peer.role), |members| members.role(certified));
-        let removed = || Refusal { code: CloseCode::NotAMember, reason: format!("node {} was removed from the cluster", peer.node) };
-        Ok(Peer { role: role.ok_or_else(removed)?, ..peer })
-    }
-
-    async fn accept_streams(self: &Arc<Self>, link: &dyn Link, peer: Peer) -> Result<(), LinkError> {
+    async fn accept_streams(self: &Arc<Self>, link: &dyn Link, peer: Peer, certified: Certified) -> Result<(), LinkError> {
         loop {
             let stream = link.accept().await?;
             let router = self.clone();
-            tokio::spawn(async move { router.serve_stream(peer, stream).await });
+            tokio::spawn(async move { router.serve_stream(peer, certified, stream).await });
         }
     }
 
-    async fn serve_stream(&self, peer: Peer, mut stream: BoxStream) {
+    async fn serve_stream(&self, peer: Peer, certified: Certified, mut stream: BoxStream) {
         let byte = timeout(STREAM_KIND_TIMEOUT, stream.read_u8()).await;
         let Some(kind) = byte.ok().and_then(Result::ok).and_then(StreamKind::from_byte) else {
             debug!(node = %peer.node, "stream of no known kind");
             return stream.reset();
         };
         // Looked up for each stream: a demotion counts at once, not with the next connection.
-        let Ok(peer) = self.still_member(peer) else {
+        let services = self.served();
+        let Ok(peer) = services.still_member(peer, certified) else {
             return stream.reset();
         };
-        match self.streams.get(&kind) {
+        let served = services.streams.get(&kind).cloned();
+        // A long stream must not keep what is served no longer.
+        drop(services);
+        match served {
             Some((allow, service)) if allow.permits(peer.role) => service.serve(peer, stream).await,
             Some(_) => {
                 warn!(node = %peer.node, role = %peer.role, ?kind, "refused a stream that this role may not open");
@@ -176,7 +212,7 @@ impl Router {
     }
 
     async fn accept_datagrams(&self, link: &dyn Link, peer: Peer) -> Result<(), LinkError> {
-        let Some(service) = &self.datagrams else { return Ok(()) };
+        let Some(service) = self.served().datagrams.clone() else { return Ok(()) };
         loop {
             service.datagram(&peer, link.receive_datagram().await?);
         }

@@ -34,7 +34,7 @@ mod dial;
 mod managers;
 mod outbox;
 
-pub use dial::{Dial, PeersDial, serve_within};
+pub use dial::{Dial, OwnDispatcher, PeersDial, serve_within};
 pub use managers::Manager;
 
 use managers::Managers;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use minicloud_core::id::NodeId;
+use minicloud_core::id::{Index, NodeId};
 use minicloud_core::state::Role;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -88,6 +88,8 @@ pub struct Peer {
 pub struct Certified {
     pub node: NodeId,
     pub role: Role,
+    /// The state that the signer took the role from; 0: not told.
+    pub issued: Index,
 }
 
 /// Dials and accepts links. Authenticates them; whoever holds a certificate of the cluster gets one.

@@ -1,7 +1,6 @@
 //! The cluster and this node as a whole.
 use axum::Json;
 use axum::extract::Path;
-use minicloud_core::command::{Command, NodeChange};
 use minicloud_core::state::{ClusterState, NodeStatus, Role};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -50,8 +49,8 @@ pub async fn info(api: State) -> Json<Info> {
         pid: std::process::id(),
         version: VERSION.to_owned(),
     };
-    match &api.cluster {
-        Some(cluster) => tell_cluster(&mut info, cluster).await,
+    match api.cluster.get() {
+        Some(cluster) => tell_cluster(&mut info, &cluster).await,
         None => tell_view(&mut info, &api),
     }
     Json(info)
@@ -136,7 +135,7 @@ pub struct Force {
 
 /// Gives the membership up and ends the node. What stays on disk is the caller's to remove.
 pub async fn leave(api: State, Params(Force { force }): Params<Force>) -> Result<Json<()>, ApiError> {
-    if let Some(cluster) = &api.cluster {
+    if let Some(cluster) = api.cluster.get() {
         let own = api.own_id();
         if !force {
             let hint = match cluster.state().managers() {
@@ -146,7 +145,7 @@ pub async fn leave(api: State, Params(Force { force }): Params<Force>) -> Result
             return Err(ApiError::conflict(format!("this node is a manager; {hint}")));
         }
         if cluster.state().managers() > 1 {
-            resign(&api, cluster).await;
+            resign(&api, &cluster).await;
         }
     }
     api.stop.cancel();
@@ -156,13 +155,8 @@ pub async fn leave(api: State, Params(Force { force }): Params<Force>) -> Result
 /// Tells the other managers, as far as they listen.
 async fn resign(api: &Context, cluster: &Cluster) {
     let own = api.own_id();
-    let resigning = async {
-        cluster.remove_manager(own).await?;
-        let change = NodeChange { role: Some(Role::Worker), ..NodeChange::default() };
-        cluster.propose(Command::UpdateNode { node: own, change }).await.map(|_| ())
-    };
-    match timeout(PROPOSE_TIMEOUT, resigning).await {
-        Ok(Ok(())) => {}
+    match timeout(PROPOSE_TIMEOUT, cluster.demote(own)).await {
+        Ok(Ok(_)) => {}
         Ok(Err(error)) => warn!(%error, "leaving without the consent of the other managers"),
         Err(_) => warn!("leaving without the consent of the other managers: they do not answer"),
     }

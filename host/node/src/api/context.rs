@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
-use crate::cluster::{Cluster, ProposeError};
+use crate::cluster::{Cluster, ClusterSlot, ProposeError};
 use crate::images::Images;
 use crate::limits::PROPOSE_TIMEOUT;
 use crate::logs::Logs;
@@ -22,8 +22,8 @@ use crate::usage::{self, LocalFacts, Query, QueryAnswer};
 
 /// Everything the API of one node speaks for.
 pub struct NodeApi {
-    /// On managers.
-    pub cluster: Option<Cluster>,
+    /// Filled on managers.
+    pub cluster: ClusterSlot,
     pub peers: Peers,
     pub images: Images,
     pub logs: Logs,
@@ -45,8 +45,8 @@ impl NodeApi {
     }
 
     /// The replicated state's handle, or where one is.
-    pub(super) fn cluster(&self) -> Result<&Cluster, ApiError> {
-        self.cluster.as_ref().ok_or_else(|| {
+    pub(super) fn cluster(&self) -> Result<Cluster, ApiError> {
+        self.cluster.get().ok_or_else(|| {
             let view = self.session.view();
             let view = view.borrow();
             let manager = view.nodes.values().filter(|node| node.role == Role::Manager).max_by_key(|node| node.live);
@@ -68,7 +68,7 @@ impl NodeApi {
 
     /// As [`NodeApi::change`], for those who look at why it was refused.
     pub(super) async fn try_change(&self, command: Command) -> Result<Applied, ProposeError> {
-        let cluster = self.cluster.as_ref().ok_or_else(|| ProposeError::Unavailable("this node is a worker".into()))?;
+        let cluster = self.cluster.get().ok_or_else(|| ProposeError::Unavailable("this node is a worker".into()))?;
         let applied = cluster.propose(command).await?;
         // It is done in any case; a node that lags only shows it later.
         let _ = timeout(PROPOSE_TIMEOUT, cluster.wait_applied(applied.index)).await;

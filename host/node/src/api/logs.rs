@@ -38,7 +38,7 @@ impl Subject {
 }
 
 pub async fn of_service(api: State, Path(name): Path<String>, Params(query): Params<LogQuery>) -> Result<Response, ApiError> {
-    let cluster = api.cluster()?.clone();
+    let cluster = api.cluster()?;
     let state = cluster.read().await?;
     let subject = find(&state, &name)?;
     let mut known = HashSet::new();
@@ -101,16 +101,19 @@ async fn add_new_tasks(
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = more.closed() => return,
+            () = cluster.ended() => return,
         }
     }
 }
 
 async fn tell(mut merged: LogSource, mut names: Names, told: mpsc::Sender<bytes::Bytes>, ending: tokio_util::sync::CancellationToken) {
+    let cluster = names.cluster.clone();
     loop {
         let event = tokio::select! {
             event = merged.recv() => event,
             () = told.closed() => return,
             () = ending.cancelled() => return,
+            () = cluster.ended() => return,
         };
         let line = match event {
             Some(LogEvent::Line(task, record)) => {

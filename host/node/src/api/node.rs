@@ -6,12 +6,14 @@ use axum::extract::Path;
 use minicloud_core::command::{Command, NodeChange};
 use minicloud_core::id::NodeId;
 use minicloud_core::state::{ClusterState, Node, Role};
+use tokio::time::timeout;
 
 use super::cluster::{Force, status_of};
 use super::error::ApiError;
 use super::extract::{Body, Params};
 use super::types::{Changed, ManagerStatus, NodeDetail, NodeSummary};
 use super::{Context, State};
+use crate::limits::PROMOTION_WAIT;
 
 pub async fn list(api: State) -> Result<Json<Vec<NodeSummary>>, ApiError> {
     let state = api.read().await?;
@@ -36,12 +38,13 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<NodeDe
 pub async fn update(api: State, Path(name): Path<String>, Body(change): Body<NodeChange>) -> Result<Json<Changed>, ApiError> {
     match change.role {
         Some(Role::Worker) => step_down(&api, &name, change).await,
-        _ => apply(&api, &name, change).await,
+        Some(Role::Manager) => promoted(&api, &name, change).await,
+        None => apply(&api, &name, change).await,
     }
 }
 
 pub async fn promote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
-    apply(&api, &name, NodeChange { role: Some(Role::Manager), ..NodeChange::default() }).await
+    promoted(&api, &name, NodeChange { role: Some(Role::Manager), ..NodeChange::default() }).await
 }
 
 pub async fn demote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
@@ -72,19 +75,49 @@ async fn apply(api: &Context, name: &str, change: NodeChange) -> Result<Json<Cha
     done(api.change(Command::UpdateNode { node: node.id, change }).await?.index)
 }
 
-/// Out of the log's membership first: what would cost the quorum is refused before anything changed.
+async fn promoted(api: &Context, name: &str, change: NodeChange) -> Result<Json<Changed>, ApiError> {
+    let node = find(api, &api.read().await?, name)?.id;
+    let mut changed = apply(api, name, change).await?;
+    changed.0.warnings = wait_until_it_votes(api, node).await?;
+    Ok(changed)
+}
+
+/// What would cost the quorum is refused before anything changed.
 async fn step_down(api: &Context, name: &str, change: NodeChange) -> Result<Json<Changed>, ApiError> {
-    let state = api.read().await?;
+    let (state, cluster) = (api.read().await?, api.cluster()?);
     let node = find(api, &state, name)?;
-    if node.role == Role::Manager {
-        if state.managers() == 1 {
-            let name = &node.hostname;
-            let message = format!("node {name} is the last manager; promote another with 'minicloud node promote NODE' first");
-            return Err(ApiError::conflict(message));
-        }
-        api.cluster()?.remove_manager(node.id).await?;
+    if node.role == Role::Worker {
+        return apply(api, name, change).await;
     }
-    apply(api, name, change).await
+    if state.managers() == 1 {
+        let name = &node.hostname;
+        let message = format!("node {name} is the last manager; promote another with 'minicloud node promote NODE' first");
+        return Err(ApiError::conflict(message));
+    }
+    let rest = NodeChange { role: None, ..change };
+    if rest != NodeChange::default() {
+        api.change(Command::UpdateNode { node: node.id, change: rest }).await?;
+    }
+    let index = tokio::select! {
+        biased;
+        demoted = cluster.demote(node.id) => demoted?,
+        // This very node: it may lay its part down before it hears that it should.
+        () = cluster.ended(), if node.id == api.own_id() => cluster.state().index,
+    };
+    done(index)
+}
+
+/// Waits until a promoted node votes. What keeps it from that is no failure: it is a manager from now on.
+async fn wait_until_it_votes(api: &Context, node: NodeId) -> Result<Vec<String>, ApiError> {
+    let cluster = api.cluster()?;
+    let state = cluster.state();
+    let Some(row) = state.nodes.get(&node) else { return Ok(Vec::new()) };
+    let waited = match row.is_ready() {
+        true => timeout(PROMOTION_WAIT, cluster.wait_voter(node)).await.is_ok(),
+        false => false,
+    };
+    let warning = || format!("node {} does not take part yet: it does as soon as it answers, see 'minicloud node ls'", row.hostname);
+    Ok(if waited { Vec::new() } else { vec![warning()] })
 }
 
 fn done(index: minicloud_core::id::Index) -> Result<Json<Changed>, ApiError> {

@@ -31,6 +31,9 @@ pub(super) enum Call {
     RemoveManager {
         node: NodeId,
     },
+    Demote {
+        node: NodeId,
+    },
     TransferLeadership,
     Managers,
     /// A new manager asks any manager to have it added.
@@ -96,6 +99,7 @@ impl ForwardService {
             Call::ReadIndex => reply(stream, cluster.read_index_here(deadline).await.map_err(Refused::from)).await,
             Call::AddManager { node, address } => reply(stream, cluster.add_here(node, address).await.map_err(Refused::from)).await,
             Call::RemoveManager { node } => reply(stream, cluster.remove_here(node).await.map_err(Refused::from)).await,
+            Call::Demote { node } => reply(stream, cluster.demote_here(node).await.map_err(Refused::from)).await,
             Call::TransferLeadership => reply(stream, cluster.hand_over().await.map_err(Refused::from)).await,
             Call::Managers => reply(stream, Ok(cluster.managers_here())).await,
             Call::Enlist { .. } => Ok(()),

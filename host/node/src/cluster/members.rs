@@ -2,8 +2,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use minicloud_core::command::Rejection;
-use minicloud_core::id::NodeId;
+use minicloud_core::command::{Command, NodeChange, Rejection, Request};
+use minicloud_core::id::{Index, NodeId};
 use minicloud_core::state::Role;
 use openraft::ChangeMembers;
 use openraft::async_runtime::WatchReceiver;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::forward::Call;
-use super::propose::{Failed, Repeat, Retry};
+use super::propose::{Failed, Repeat};
 use super::{Cluster, ManagerStatus, ProposeError};
 use crate::limits::{CATCH_UP_TIMEOUT, PROPOSE_RETRY_DELAY, PROPOSE_TIMEOUT, REACHABLE_WINDOW, TRANSFER_TIMEOUT};
 use crate::raft::{Member, TypeConfig};
@@ -21,7 +21,7 @@ impl Cluster {
     /// Makes a member a manager: learner, caught up, voter. Repeating it does nothing more.
     pub async fn add_manager(&self, node: NodeId, address: SocketAddr) -> Result<(), ProposeError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
-        let mut retry = Retry::until(deadline, Repeat::Always);
+        let mut retry = self.retry(deadline, Repeat::Always);
         loop {
             let tried = match self.leader_now().leading {
                 true => self.add_here(node, address).await,
@@ -37,7 +37,7 @@ impl Cluster {
     /// Takes a manager out of the log's membership; the leader hands over first when it is itself.
     pub async fn remove_manager(&self, node: NodeId) -> Result<(), ProposeError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
-        let mut retry = Retry::until(deadline, Repeat::Always);
+        let mut retry = self.retry(deadline, Repeat::Always);
         loop {
             let tried = match self.leader_now().leading {
                 true => self.remove_here(node).await,
@@ -50,10 +50,27 @@ impl Cluster {
         }
     }
 
+    /// Makes a manager a worker: what would cost the quorum is refused before anything changed, then the state says so,
+    /// then it leaves the log's membership. Returns the index from which the state says so.
+    pub async fn demote(&self, node: NodeId) -> Result<Index, ProposeError> {
+        let deadline = Instant::now() + CATCH_UP_TIMEOUT;
+        let mut retry = self.retry(deadline, Repeat::Always);
+        loop {
+            let tried = match self.leader_now().leading {
+                true => self.demote_here(node).await,
+                false => self.call_leader(&Call::Demote { node }, deadline).await,
+            };
+            match tried {
+                Ok(index) => return Ok(index),
+                Err(failed) => retry.after(failed).await?,
+            }
+        }
+    }
+
     /// Makes another voter the leader; does nothing when there is none.
     pub async fn transfer_leadership(&self) -> Result<(), ProposeError> {
         let deadline = Instant::now() + PROPOSE_TIMEOUT;
-        let mut retry = Retry::until(deadline, Repeat::Always);
+        let mut retry = self.retry(deadline, Repeat::Always);
         loop {
             let tried = match self.leader_now().leading {
                 true => self.hand_over().await,
@@ -75,29 +92,62 @@ impl Cluster {
         self.call_leader(&Call::Managers, deadline).await.unwrap_or_else(|_: Failed| self.managers_here())
     }
 
-    /// Has this node, a new manager, added to the log's membership; returns once it votes. Tries the managers
-    /// given and those known, again and again.
+    /// Has this node, a manager, added to the log's membership; returns once it votes. Tries the managers given and
+    /// those known, again and again. Its own log is not believed: it may have been demoted and promoted meanwhile.
     pub async fn enlist(&self, managers: &[SocketAddr]) -> Result<(), ProposeError> {
-        let peers = &self.shared.peers;
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
-        let mut reason = "no manager is known".to_owned();
-        while !self.votes() {
-            let known = peers.managers().into_iter().map(|(_, address)| address);
-            let all: BTreeSet<SocketAddr> = managers.iter().copied().chain(known).collect();
-            for manager in all {
-                let call = Call::Enlist { address: peers.local().address() };
-                match call.send_to::<()>(peers, manager).await.map_err(Failed::from) {
-                    Ok(()) => break,
+        let mut added = self.is_certain_to_vote();
+        let mut reason = "the log did not come".to_owned();
+        loop {
+            if !added {
+                match self.ask_to_be_added(managers).await {
+                    Ok(()) => added = true,
                     Err(Failed::Rejected(rejection)) => return Err(rejection.into()),
-                    Err(Failed::NotDone(error) | Failed::Unknown(error)) => reason = format!("{manager}: {error}"),
+                    Err(Failed::NotDone(error) | Failed::Unknown(error)) => reason = error,
                 }
+                // Elected meanwhile, or alone again.
+                added |= self.is_certain_to_vote();
             }
-            if Instant::now() >= deadline {
+            if added && self.votes() {
+                return Ok(());
+            }
+            if self.shared.ended.is_cancelled() || Instant::now() >= deadline {
                 return Err(ProposeError::Unknown(reason));
             }
             sleep(PROPOSE_RETRY_DELAY).await;
         }
-        Ok(())
+    }
+
+    async fn ask_to_be_added(&self, managers: &[SocketAddr]) -> Result<(), Failed> {
+        let peers = &self.shared.peers;
+        let known = peers.managers().into_iter().map(|(_, address)| address);
+        let all: BTreeSet<SocketAddr> = managers.iter().copied().chain(known).collect();
+        let mut failed = Failed::NotDone("no manager is known".into());
+        for manager in all {
+            let call = Call::Enlist { address: peers.local().address() };
+            match call.send_to::<()>(peers, manager).await.map_err(Failed::from) {
+                Err(Failed::NotDone(error) | Failed::Unknown(error)) => failed = Failed::NotDone(format!("{manager}: {error}")),
+                decided => return decided,
+            }
+        }
+        Err(failed)
+    }
+
+    /// It leads, or has nobody to ask.
+    fn is_certain_to_vote(&self) -> bool {
+        let local = self.shared.peers.local().node();
+        self.leader_now().leading || (self.votes() && self.shared.raft.voter_ids().all(|voter| voter == local))
+    }
+
+    /// Returns once `node` votes, as this node sees it.
+    pub async fn wait_voter(&self, node: NodeId) {
+        let mut metrics = self.shared.raft.metrics();
+        loop {
+            let now = metrics.borrow_watched().clone();
+            if now.membership_config.membership().voter_ids().any(|voter| voter == node) || metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Whether this node votes, as far as it knows.
@@ -138,9 +188,32 @@ impl Cluster {
 
     pub(super) async fn remove_here(&self, node: NodeId) -> Result<(), Failed> {
         let _one_at_a_time = self.shared.membership.lock().await;
+        if self.may_leave(node).await? { self.leave_membership(node).await } else { Ok(()) }
+    }
+
+    /// The state first: from then on nobody takes the node for a manager, and the node itself sees what comes.
+    pub(super) async fn demote_here(&self, node: NodeId) -> Result<Index, Failed> {
+        let _one_at_a_time = self.shared.membership.lock().await;
+        let is_member = self.may_leave(node).await?;
+        let mut index = self.state().index;
+        if self.state().nodes.get(&node).is_none_or(|row| row.role == Role::Manager) {
+            let change = NodeChange { role: Some(Role::Worker), ..NodeChange::default() };
+            let request = Request { at: self.shared.env.now(), key: None, command: Command::UpdateNode { node, change } };
+            let outcome = self.propose_here(request, Instant::now() + PROPOSE_TIMEOUT).await?;
+            index = outcome.map_err(Failed::Rejected)?.index;
+        }
+        if is_member {
+            self.leave_membership(node).await?;
+        }
+        Ok(index)
+    }
+
+    /// Whether the node is in the log's membership, and the rest can do without it. The leader hands over first when
+    /// it is itself.
+    async fn may_leave(&self, node: NodeId) -> Result<bool, Failed> {
         let managers = self.managers_here();
         if !managers.iter().any(|manager| manager.node == node) {
-            return Ok(());
+            return Ok(false);
         }
         if let Some(rejection) = quorum_after_removal(&managers, node) {
             return Err(Failed::Rejected(rejection));
@@ -149,8 +222,18 @@ impl Cluster {
             self.hand_over().await?;
             return Err(Failed::NotDone("leadership was handed over first".into()));
         }
+        Ok(true)
+    }
+
+    async fn leave_membership(&self, node: NodeId) -> Result<(), Failed> {
         info!(%node, "removing a manager");
-        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node]))).await
+        self.change(ChangeMembers::RemoveVoters(BTreeSet::from([node]))).await?;
+        // One that did not vote yet.
+        let membership = self.shared.raft.metrics().borrow_watched().membership_config.membership().clone();
+        match membership.get_node(&node) {
+            Some(_) => self.change(ChangeMembers::RemoveNodes(BTreeSet::from([node]))).await,
+            None => Ok(()),
+        }
     }
 
     async fn change(&self, members: ChangeMembers<NodeId, Member>) -> Result<(), Failed> {

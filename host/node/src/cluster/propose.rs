@@ -5,6 +5,7 @@ use minicloud_core::state::ClusterState;
 use openraft::ReadPolicy;
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::forward::{Answer, Call, Refused};
 use super::{Cluster, ProposeError};
@@ -34,7 +35,7 @@ impl Cluster {
         }
         let deadline = Instant::now() + PROPOSE_TIMEOUT;
         let repeat = if request.key.is_some() { Repeat::Always } else { Repeat::IfNotDone };
-        let mut retry = Retry::until(deadline, repeat);
+        let mut retry = self.retry(deadline, repeat);
         loop {
             match self.propose_once(&request, deadline).await {
                 Ok(outcome) => return Ok(outcome?),
@@ -46,7 +47,7 @@ impl Cluster {
     /// The state with everything in it that was acknowledged before this call (ReadIndex).
     pub async fn read(&self) -> Result<ClusterState, ProposeError> {
         let deadline = Instant::now() + PROPOSE_TIMEOUT;
-        let mut retry = Retry::until(deadline, Repeat::Always);
+        let mut retry = self.retry(deadline, Repeat::Always);
         let index = loop {
             match self.read_index_once(deadline).await {
                 Ok(index) => break index,
@@ -60,6 +61,10 @@ impl Cluster {
             Ok(()) if state.index >= index => Ok(state),
             _ => Err(ProposeError::Unavailable(format!("this node has not caught up with entry {index}"))),
         }
+    }
+
+    pub(super) fn retry(&self, deadline: Instant, repeat: Repeat) -> Retry {
+        Retry { deadline, repeat, ended: self.shared.ended.clone(), doubt: None }
     }
 
     async fn propose_once(&self, request: &Request, deadline: Instant) -> Result<Outcome, Failed> {
@@ -117,15 +122,13 @@ impl Cluster {
 pub(super) struct Retry {
     deadline: Instant,
     repeat: Repeat,
+    /// This node takes part no longer.
+    ended: CancellationToken,
     /// An earlier try may have been done.
     doubt: Option<String>,
 }
 
 impl Retry {
-    pub(super) fn until(deadline: Instant, repeat: Repeat) -> Retry {
-        Retry { deadline, repeat, doubt: None }
-    }
-
     /// Returns when it is time for the next try, or with the error that ends them all.
     pub(super) async fn after(&mut self, failed: Failed) -> Result<(), ProposeError> {
         let last = match failed {
@@ -134,7 +137,7 @@ impl Retry {
             Failed::Unknown(reason) if self.repeat == Repeat::IfNotDone => return Err(ProposeError::Unknown(reason)),
             Failed::Unknown(reason) => self.doubt.insert(reason).clone(),
         };
-        if Instant::now() + PROPOSE_RETRY_DELAY >= self.deadline {
+        if self.ended.is_cancelled() || Instant::now() + PROPOSE_RETRY_DELAY >= self.deadline {
             return Err(self.doubt.take().map_or(ProposeError::Unavailable(last), ProposeError::Unknown));
         }
         sleep(PROPOSE_RETRY_DELAY).await;

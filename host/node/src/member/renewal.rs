@@ -4,64 +4,51 @@ use std::time::Duration;
 use minicloud_core::id::NodeId;
 use minicloud_core::state::Role;
 use minicloud_core::time::Timestamp;
-use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Member, MemberError};
+use crate::data_dir::NodeFile;
 use crate::env::Env;
 use crate::identity::Identity;
 use crate::join::{self, JoinError};
-use crate::limits::{RENEWAL_CHECK, RENEWAL_RETRY};
 
 /// Share of a certificate's life after which it is renewed, in percent: at least, and less than.
 const RENEW_PERCENT: std::ops::Range<u64> = 50..80;
 
 impl Member {
-    /// Gets a new certificate now, with the role that the state has. Connections that stand go on. When the role
-    /// changed, the node must be opened again to take it up.
+    /// Gets a new certificate now, with the role that the state has, and uses it from here on. Streams that are open
+    /// go on. Begins and ends no consensus.
     pub async fn renew(&self) -> Result<Role, MemberError> {
         let identity = self.ask_managers().await?;
+        let (before, role) = (self.role(), identity.certified.role);
+        if before == Role::Worker {
+            // What an earlier time as a manager left behind must not come alive again.
+            self.dir.put_raft_aside()?;
+        }
         self.dir.write_identity(&identity)?;
-        let role = identity.certified.role;
-        if role != self.dir.node()?.role {
-            self.dir.write_node(&crate::data_dir::NodeFile { role, ..self.dir.node()? })?;
+        if role != before {
+            self.dir.write_node(&NodeFile { role, ..self.dir.node()? })?;
         }
         let listening = |source| MemberError::Listen { address: self.file.listen, source };
         self.transport.set_identity(&identity).map_err(listening)?;
         self.peers.local().set_role(role);
+        if role != before {
+            self.peers.redial();
+        }
         info!(%role, not_after = identity.not_after.0, "the node's certificate was renewed");
         Ok(role)
     }
 
-    /// Renews in time, for ever.
-    pub async fn keep_certificate(&self) {
-        let mut renew_at = match self.dir.identity() {
-            Ok(identity) => due(&self.env, &identity),
-            Err(error) => {
-                warn!(%error, "cannot read the certificate");
-                self.env.now()
-            }
-        };
-        loop {
-            // Short sleeps: the machine may be suspended for days meanwhile.
-            sleep(RENEWAL_CHECK).await;
-            if self.env.now() < renew_at {
-                continue;
-            }
-            match self.renew().await.and_then(|_| Ok(self.dir.identity()?)) {
-                Ok(identity) => renew_at = due(&self.env, &identity),
-                Err(error) => {
-                    warn!(%error, "cannot renew the certificate");
-                    sleep(RENEWAL_RETRY).await;
-                }
-            }
-        }
+    /// When the certificate in use is to be renewed: at random, so that nodes that joined together do not come together.
+    pub fn renewal_due(&self) -> Result<Timestamp, MemberError> {
+        Ok(due(&self.env, &self.dir.identity()?))
     }
 
+    /// The others first: a manager that is being demoted has nothing to say any more.
     async fn ask_managers(&self) -> Result<Identity, JoinError> {
         let mut managers: Vec<NodeId> = self.peers.managers().into_iter().map(|(node, _)| node).collect();
-        if self.cluster.is_some() {
-            managers.insert(0, self.peers.local().node());
+        if self.cluster.get().is_some() {
+            managers.push(self.peers.local().node());
         }
         let mut failure = JoinError::Unreachable("no manager is known".into());
         for manager in managers {

@@ -11,25 +11,24 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::duties::Duties;
 use super::enter::Settings;
 use super::options::{DnsDoor, NodeOptions};
 use super::peers::ViewPeers;
+use super::role::{RoleKeeper, shown_otherwise};
 use crate::agent::{Agent, AgentOptions};
 use crate::api::{Api, NodeApi};
-use crate::cluster::Cluster;
-use crate::dispatcher::{Dispatcher, DispatcherOptions};
+use crate::cluster::ProposeError;
 use crate::dns::Dns;
 use crate::images::{BlobService, Images};
 use crate::ingress::{Ingress, IngressOptions};
-use crate::leader::{Leader, LeaderOptions};
-use crate::liveness::LivenessHandle;
 use crate::logs::{Logs, LogsService};
 use crate::member::Member;
 use crate::overlay::{LargeDatagrams, Overlay, OverlayService};
 use crate::peers::Peers;
-use crate::router::{Allow, Router, StreamService};
-use crate::session::{Manager, PeersDial, Session, SessionHandle, SessionOptions, SessionStatus};
-use crate::transport::{Peer, StreamKind};
+use crate::router::{Allow, Router, Services};
+use crate::session::{Manager, OwnDispatcher, PeersDial, Session, SessionHandle, SessionOptions, SessionStatus};
+use crate::transport::StreamKind;
 use crate::usage::{LocalFacts, QueryService};
 use crate::volumes::LocalVolumes;
 
@@ -41,7 +40,7 @@ const HAND_OVER_WAIT: Duration = Duration::from_secs(3);
 const TASKS_END_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) struct Parts {
-    member: Member,
+    member: Arc<Member>,
     /// Ends the edges: API, ingress, DNS, session.
     edges: CancellationToken,
     /// Ends what decides and what drives tasks.
@@ -55,8 +54,9 @@ impl Parts {
         let (edges, core) = (CancellationToken::new(), CancellationToken::new());
         let folder = member.dir.path().to_owned();
         let peers = member.peers.clone();
-        let dispatcher = member.cluster.as_ref().map(|cluster| manage(&member, cluster, &core));
-        let (session, session_handle) = session(&member, &settings, dispatcher.as_ref());
+        let member = Arc::new(member);
+        let own_dispatcher = OwnDispatcher::default();
+        let (session, session_handle) = session(&member, &settings, own_dispatcher.clone());
         let images_peers = Arc::new(ViewPeers { peers: peers.clone(), session: session_handle.clone() });
         let images = Images::open(&folder.join("images"), options.bundled, images_peers)?;
         let logs = Logs::open(&folder.join("logs"), member.env.clock.clone())?;
@@ -80,11 +80,18 @@ impl Parts {
         });
         let facts = LocalFacts { running, switch: switch.clone(), ingress: ingress_handle };
         let dns = serve_dns(settings.addresses.dns, &switch, &edges).await?;
-        tokio::spawn(router(&member, dispatcher, &images, &logs, &facts).run(member.transport.clone()));
+        let common = services(&images, &logs, &facts);
+        let router = Router::new(&peers, common.clone());
+        let mut duties = Duties { common, services: router.services(), own_dispatcher, core: core.clone(), end: None };
+        if let Some(cluster) = member.cluster.get() {
+            duties.begin(&member, &cluster);
+        }
+        tokio::spawn(router.run(member.transport.clone()));
         tokio::spawn(session.run(edges.clone()));
         tokio::spawn(ingress.run(edges.clone()));
         let agent = tokio::spawn(agent.run(core.clone()));
-        member.enlist().await.context("this node could not become a manager")?;
+        enlist(&member, &session_handle).await?;
+        tokio::spawn(RoleKeeper::new(member.clone(), session_handle.clone(), duties)?.run(edges.clone()));
         wait_for_session(&session_handle).await;
         let api = NodeApi {
             cluster: member.cluster.clone(),
@@ -106,17 +113,14 @@ impl Parts {
 
     /// Why the node cannot go on, once it cannot.
     pub async fn failed(&self) -> String {
-        match &self.member.cluster {
-            Some(cluster) => cluster.failed().await,
-            None => std::future::pending().await,
-        }
+        self.member.cluster.failed().await
     }
 
     /// The way back: no new requests, the tasks end, leadership is handed over, the links close.
     pub async fn stop(self) {
         self.edges.cancel();
         // A leader that drains would lead nobody: another one takes over first.
-        if let Some(cluster) = self.member.cluster.as_ref().filter(|cluster| cluster.leadership().borrow().leading) {
+        if let Some(cluster) = self.member.cluster.get().filter(|cluster| cluster.leadership().borrow().leading) {
             let _ = timeout(HAND_OVER_WAIT, cluster.transfer_leadership()).await;
         }
         self.core.cancel();
@@ -128,55 +132,55 @@ impl Parts {
     }
 }
 
-/// The leader's loop and the dispatcher, on a manager.
-fn manage(member: &Member, cluster: &Cluster, core: &CancellationToken) -> Arc<Dispatcher> {
-    let liveness = LivenessHandle::new();
-    let replicated = Arc::new(cluster.clone());
-    let (clock, random) = (member.env.clock.clone(), member.env.random.clone());
-    let (leader, _) = Leader::new(LeaderOptions { replicated: replicated.clone(), liveness: liveness.clone(), clock, random });
-    tokio::spawn(leader.run(core.clone()));
-    let dispatcher = Dispatcher::new(DispatcherOptions { replicated, liveness });
-    tokio::spawn(dispatcher.clone().run(core.clone()));
-    dispatcher
+/// A node that starts as a manager and does not vote yet: it has just joined, or was promoted when it fell. It serves
+/// whatever comes of it, because the role keeper goes on trying.
+async fn enlist(member: &Member, session: &SessionHandle) -> anyhow::Result<()> {
+    if member.cluster.get().is_none_or(|cluster| cluster.votes()) {
+        return Ok(());
+    }
+    let enlisted = tokio::select! {
+        enlisted = member.enlist() => enlisted,
+        () = shown_otherwise(member, session) => return Ok(()),
+    };
+    match enlisted {
+        Err(rejected @ ProposeError::Rejected(_)) => Err(rejected).context("this node could not become a manager"),
+        Err(error) => {
+            warn!(%error, "not a voting manager yet; serving all the same");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
-fn session(member: &Member, settings: &Settings, dispatcher: Option<&Arc<Dispatcher>>) -> (Session, SessionHandle) {
+fn session(member: &Member, settings: &Settings, own: OwnDispatcher) -> (Session, SessionHandle) {
     let local = member.peers.local();
-    let own = Peer { node: local.node(), role: local.role(), address: local.address() };
     let mut managers: Vec<Manager> =
         member.file.managers.iter().map(|(node, address)| Manager { node: Some(*node), address: *address }).collect();
-    if dispatcher.is_some() {
-        managers.insert(0, Manager { node: Some(own.node), address: own.address });
+    if member.cluster.get().is_some() {
+        managers.insert(0, Manager { node: Some(local.node()), address: local.address() });
     }
     Session::new(SessionOptions {
-        node: own.node,
+        node: local.node(),
         hostname: settings.hostname.clone(),
-        address: own.address,
+        address: local.address(),
         description: describe(settings),
-        dial: Arc::new(PeersDial {
-            peers: member.peers.clone(),
-            own: dispatcher.map(|dispatcher| (own, dispatcher.clone() as Arc<dyn StreamService>)),
-        }),
+        dial: Arc::new(PeersDial { peers: member.peers.clone(), own }),
         managers,
         managers_file: member.dir.path().join("managers.json"),
         random: member.env.random.clone(),
     })
 }
 
-fn router(member: &Member, dispatcher: Option<Arc<Dispatcher>>, images: &Images, logs: &Logs, facts: &LocalFacts) -> Router {
+/// What every node serves to others.
+fn services(images: &Images, logs: &Logs, facts: &LocalFacts) -> Services {
     let overlay = Arc::new(OverlayService::new(facts.switch.clone()));
-    let router = member
-        .routes()
+    Services::default()
         .stream(StreamKind::Overlay, Allow::Members, overlay.clone())
         .stream(StreamKind::Datagram, Allow::Members, Arc::new(LargeDatagrams(overlay.clone())))
         .stream(StreamKind::Logs, Allow::Managers, Arc::new(LogsService(logs.clone())))
         .stream(StreamKind::Blob, Allow::Members, Arc::new(BlobService(images.clone())))
         .stream(StreamKind::Query, Allow::Managers, Arc::new(QueryService(facts.clone())))
-        .datagrams(overlay);
-    match dispatcher {
-        Some(dispatcher) => router.stream(StreamKind::Dispatcher, Allow::Members, dispatcher),
-        None => router,
-    }
+        .datagrams(overlay)
 }
 
 /// Where names are answered, if anywhere; or why they are not, where that is no reason to stop.

@@ -1,7 +1,7 @@
 //! How a session reaches a manager: through the peers, or within the process when it is this node itself.
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -23,17 +23,36 @@ pub trait Dial: Send + Sync + 'static {
 /// Dials through the peers; a manager reaches its own dispatcher without a network.
 pub struct PeersDial {
     pub peers: Peers,
-    /// This node as its own dispatcher sees it, and that dispatcher. `None` on workers.
-    pub own: Option<(Peer, Arc<dyn StreamService>)>,
+    pub own: OwnDispatcher,
+}
+
+/// This node's own dispatcher, while it is a manager. Cheap to clone; all clones change together.
+#[derive(Clone, Default)]
+pub struct OwnDispatcher(Arc<Mutex<Option<Own>>>);
+
+/// This node as its own dispatcher sees it, and that dispatcher.
+type Own = (Peer, Arc<dyn StreamService>);
+
+impl OwnDispatcher {
+    pub fn fill(&self, own: Peer, dispatcher: Arc<dyn StreamService>) {
+        *self.lock() = Some((own, dispatcher));
+    }
+
+    pub fn empty(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Own>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl Dial for PeersDial {
     async fn dial(&self, manager: Manager) -> Result<BoxStream, String> {
-        match (&self.own, manager.node) {
-            (Some((own, service)), node) if node == Some(own.node) || manager.address == own.address => {
-                Ok(serve_within(*own, Arc::clone(service)))
-            }
+        let own = self.own.lock().clone();
+        match (own, manager.node) {
+            (Some((own, service)), node) if node == Some(own.node) || manager.address == own.address => Ok(serve_within(own, service)),
             (_, Some(node)) if self.peers.endpoint(node).is_some() => {
                 self.peers.open(node, StreamKind::Dispatcher).await.map_err(|error| error.to_string())
             }

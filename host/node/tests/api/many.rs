@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use minicloud_core::spec::PublishedPort;
 use minicloud_core::state::{NodeStatus, Role};
-use minicloud_node::api::types::{CreateService, ErrorKind, LogQuery};
+use minicloud_node::api::types::{CreateService, ErrorKind, LogQuery, ManagerStatus};
 use minicloud_node::client::Client;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -152,4 +152,76 @@ async fn managers_are_promoted_demoted_and_seen() {
     gamma.end().await;
     beta.end().await;
     alpha.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_worker_becomes_a_manager_and_a_worker_again_under_its_tasks() {
+    let alpha = World::new().await;
+    let beta = alpha.join(Role::Worker, "beta", 1).await;
+    alpha.network("blue", true).await;
+    let constraints = vec!["node.hostname==beta".to_owned()];
+    alpha.service(CreateService { constraints, ..echo("web", &["blue"]) }).await;
+    let task = alpha.client.service_tasks("web").await.unwrap()[0].id;
+    let standing = alpha.client.connect_on_network("blue", "web", 80).await.unwrap();
+
+    for _ in 0..2 {
+        assert!(beta.client.nodes().await.is_err(), "a worker holds no state");
+        let changed = alpha.client.promote_node("beta").await.unwrap();
+        assert_eq!(changed.warnings, Vec::<String>::new());
+        let nodes = alpha.client.nodes().await.unwrap();
+        assert_eq!(
+            nodes.iter().map(|node| node.manager_status).collect::<Vec<_>>(),
+            [Some(ManagerStatus::Leader), Some(ManagerStatus::Reachable)]
+        );
+        // It serves, and what it decides counts.
+        assert_eq!(beta.client.info().await.unwrap().role, Role::Manager);
+        beta.network("green", false).await;
+        assert!(alpha.client.network("green").await.is_ok());
+
+        // Told so by itself, and then by nobody: a worker cannot be asked.
+        beta.client.demote_node("beta").await.unwrap();
+        let node = alpha.client.node("beta").await.unwrap();
+        assert_eq!((node.summary.role, node.summary.manager_status), (Role::Worker, None));
+        timeout(LIMIT, async {
+            while beta.client.info().await.unwrap().role == Role::Manager || beta.directory.path().join("raft").exists() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("it lays its part down");
+        assert!(beta.directory.path().join("raft-former/state.redb").exists());
+        alpha.client.remove_network("green").await.unwrap();
+    }
+
+    let tasks = alpha.client.service_tasks("web").await.unwrap();
+    assert_eq!(tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [task], "its task ran through all of it");
+    // So did a connection to it that was open all the time.
+    round_trip(standing, b"still there").await;
+    beta.end().await;
+    alpha.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_demoted_hands_over_first_and_serves_on_as_a_worker() {
+    let alpha = World::new().await;
+    let beta = alpha.join(Role::Worker, "beta", 1).await;
+    assert!(message(alpha.client.demote_node("alpha").await).contains("last manager"));
+    alpha.client.promote_node("beta").await.unwrap();
+    alpha.client.demote_node("alpha").await.unwrap();
+    let nodes = timeout(LIMIT, async {
+        loop {
+            let nodes = beta.client.nodes().await.unwrap();
+            if nodes[1].manager_status == Some(ManagerStatus::Leader) && nodes.iter().all(|node| node.status == NodeStatus::Ready) {
+                return nodes;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the other one leads, and both are ready");
+    assert_eq!((nodes[0].role, nodes[0].manager_status), (Role::Worker, None));
+    beta.service(CreateService { constraints: vec!["node.hostname==alpha".to_owned()], ..echo("web", &[]) }).await;
+    assert!(message(beta.client.demote_node("beta").await).contains("last manager"));
+    alpha.end().await;
+    beta.end().await;
 }

@@ -14,6 +14,7 @@ use minicloud_node::env::Env;
 use minicloud_node::founding::Founding;
 use minicloud_node::join::Joining;
 use minicloud_node::member::{self, Member, MemberError};
+use minicloud_node::router::{Router, Services};
 use minicloud_node::token::Token;
 use minicloud_node::transport::Transport;
 use tempfile::TempDir;
@@ -106,7 +107,8 @@ impl Node {
 
     fn run(member: Member) -> Node {
         let transport: Arc<dyn Transport> = member.transport.clone();
-        let router = tokio::spawn(member.routes().run(transport));
+        let router = Router::new(&member.peers, member.services(Services::default()));
+        let router = tokio::spawn(router.run(transport));
         Node { member, router }
     }
 
@@ -118,8 +120,8 @@ impl Node {
         self.member.file.advertise
     }
 
-    pub fn cluster(&self) -> &Cluster {
-        self.member.cluster.as_ref().unwrap()
+    pub fn cluster(&self) -> Cluster {
+        self.member.cluster.get().unwrap()
     }
 
     pub async fn token(&self, role: Role) -> Token {

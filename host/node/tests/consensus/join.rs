@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use minicloud_core::command::{Command, NodeChange};
-use minicloud_core::id::{ClusterId, NodeId};
+use minicloud_core::id::{ClusterId, Index, NodeId};
 use minicloud_core::state::{Availability, Role};
 use minicloud_node::env::Env;
 use minicloud_node::hello::Local;
@@ -24,7 +24,7 @@ fn message(result: Result<Node, MemberError>) -> String {
 /// An identity signed by `authority`, whatever it is.
 fn identity(authority: &Authority, node: u64, role: Role, cluster: ClusterId) -> Identity {
     let key = NodeKey::generate().unwrap();
-    let subject = Subject { node: NodeId(node), role, cluster };
+    let subject = Subject { node: NodeId(node), role, cluster, issued: Index(0) };
     let certificate = authority.sign(&key.request_der().unwrap(), subject, Env::real().now()).unwrap();
     key.into_identity(certificate, authority.certificate().clone()).unwrap()
 }
@@ -53,7 +53,7 @@ async fn a_worker_joins_with_the_workers_token() {
     let first = Node::found(folders.path("first")).await;
     let worker = Node::join(folders.path("worker"), first.token(Role::Worker).await, &[first.address()]).await;
     assert_eq!(worker.member.file.role, Role::Worker);
-    assert!(worker.member.cluster.is_none());
+    assert!(worker.member.cluster.get().is_none());
     let row = first.cluster().read().await.unwrap().nodes.get(&worker.id()).cloned().unwrap();
     assert_eq!((row.role, row.hostname.as_str(), row.address), (Role::Worker, "worker", worker.address()));
     let managers = first.cluster().managers().await;

@@ -17,7 +17,7 @@ use crate::limits::PROGRESS_INTERVAL_MIN;
 
 /// Tells the progress of a service at once and then on each change of it, until there is nothing more to wait for.
 pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
-    let cluster = api.cluster()?.clone();
+    let cluster = api.cluster()?;
     let service = find_any(&cluster.read().await?, name)?.id;
     let ending = api.ending.clone();
     let watching = lines::response(move |told| async move {
@@ -40,6 +40,7 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = told.closed() => return,
                 () = ending.cancelled() => return,
+                () = cluster.ended() => return,
             }
         }
     });
