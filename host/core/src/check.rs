@@ -44,7 +44,7 @@ impl Found {
 fn names(state: &ClusterState, found: &mut Found) {
     let services = state.services.values().filter(|service| !service.removing).map(|service| ("service", &service.spec.name));
     let networks = state.networks.values().map(|network| ("network", &network.spec.name));
-    let volumes = state.volumes.values().map(|volume| ("volume", &volume.spec.name));
+    let volumes = state.volumes.values().filter(|volume| !volume.removing).map(|volume| ("volume", &volume.spec.name));
     let mut counts = BTreeMap::new();
     services.chain(networks).chain(volumes).for_each(|name| *counts.entry(name).or_insert(0) += 1);
     for ((noun, name), count) in counts {
@@ -130,7 +130,7 @@ fn volumes(state: &ClusterState, found: &mut Found) {
     let mut slots = BTreeMap::new();
     for task in mounting {
         for mount in &task.template.mounts {
-            let volume = state.volumes.values().find(|volume| volume.spec.name == mount.volume);
+            let volume = state.volume_named(&mount.volume);
             let there = volume.is_some_and(|volume| volume.node == task.node);
             found.ensure(there, || format!("task {} runs away from volume {}", task.id, mount.volume));
             if let Some(other) = slots.insert((task.service, task.slot, mount.volume.as_str()), task.id).filter(|other| *other != task.id) {

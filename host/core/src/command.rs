@@ -78,6 +78,11 @@ pub enum Command {
     RemoveVolume {
         id: VolumeId,
     },
+    /// A node has removed the data of volumes that were to go.
+    ForgetVolumes {
+        node: NodeId,
+        volumes: Vec<VolumeId>,
+    },
 
     CreateService {
         id: ServiceId,

@@ -137,6 +137,7 @@ impl Writer<'_> {
             Command::RemoveNetwork { id } => self.remove_network(*id)?,
             Command::CreateVolume { id, spec } => self.create_volume(*id, spec)?,
             Command::RemoveVolume { id } => self.remove_volume(*id)?,
+            Command::ForgetVolumes { node, volumes } => self.forget_volumes(*node, volumes),
             Command::CreateService { id, spec } => self.create_service(*id, spec)?,
             Command::UpdateService { id, version, spec } => self.update_service(*id, *version, spec)?,
             Command::ScaleServices { replicas } => self.scale_services(replicas)?,

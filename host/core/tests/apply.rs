@@ -1,9 +1,9 @@
 //! What `apply` promises whatever the command: once per index, once per key, and a bounded memory of its answers.
 use minicloud_core::command::{Command, Rejection, Request};
-use minicloud_core::id::{Index, NetworkId, RequestKey};
+use minicloud_core::id::{Index, NetworkId, RequestKey, VolumeId};
 use minicloud_core::limits;
-use minicloud_core::spec::{Labels, NetworkSpec};
-use minicloud_core::state::{ClusterState, Row, RowKey};
+use minicloud_core::spec::{Labels, NetworkSpec, VolumeSpec};
+use minicloud_core::state::{Availability, ClusterState, Role, Row, RowKey};
 use minicloud_core::time::Timestamp;
 
 fn create_network(key: Option<u64>, id: u64, name: &str) -> Request {
@@ -81,4 +81,46 @@ fn rows_rebuild_the_state_and_know_their_keys() {
         anew.remove_row(key);
     }
     assert_eq!(anew.rows().count(), 0);
+}
+
+#[test]
+fn a_volume_is_forgotten_once_its_node_has_removed_the_data() {
+    let mut state = ClusterState::default();
+    let mut apply = |command| {
+        let index = Index(state.index.0 + 1);
+        let outcome = state.apply(index, &Request { at: Timestamp(index.0), key: None, command }).0;
+        (outcome, state.clone())
+    };
+    let node = |number| Command::AddNode {
+        hostname: format!("host{number}"),
+        role: Role::Worker,
+        availability: Availability::Active,
+        address: ([127, 0, 0, number], 2377).into(),
+    };
+    let create =
+        |id, node| Command::CreateVolume { id: VolumeId(id), spec: VolumeSpec { name: "data".into(), labels: Labels::new(), node } };
+    let holder = apply(node(1)).0.unwrap().node.unwrap();
+    let other = apply(node(2)).0.unwrap().node.unwrap();
+    apply(create(1, Some(holder))).0.unwrap();
+
+    let (_, state) = apply(Command::RemoveVolume { id: VolumeId(1) });
+    assert!(state.find_volume("data").is_err() && state.find_volume(&VolumeId(1).to_string()).is_err());
+    assert_eq!((state.volumes_leaving(holder), state.volumes_leaving(other)), (vec![VolumeId(1)], vec![]));
+    assert!(matches!(apply(Command::RemoveVolume { id: VolumeId(1) }).0, Err(Rejection::NotFound(_))));
+
+    // The name is free at once, and what is in use is not forgotten, whoever asks.
+    apply(create(2, Some(holder))).0.unwrap();
+    let (_, state) = apply(Command::ForgetVolumes { node: other, volumes: vec![VolumeId(1)] });
+    assert_eq!(state.volumes.len(), 2);
+    let (_, state) = apply(Command::ForgetVolumes { node: holder, volumes: vec![VolumeId(1), VolumeId(2)] });
+    assert_eq!(state.volumes.keys().copied().collect::<Vec<_>>(), [VolumeId(2)]);
+    assert_eq!(minicloud_core::check::check(&state), []);
+
+    // A node that is gone removes nothing any more.
+    apply(Command::RemoveVolume { id: VolumeId(2) }).0.unwrap();
+    let (_, state) = apply(Command::RemoveNode { node: holder, force: true });
+    assert!(state.volumes.is_empty());
+    let (_, state) = apply(create(3, None));
+    assert_eq!(state.volumes.len(), 1);
+    assert!(apply(Command::RemoveVolume { id: VolumeId(3) }).1.volumes.is_empty(), "nobody holds its data");
 }

@@ -29,6 +29,7 @@ enum Event {
     RemoveNetwork(u8),
     CreateVolume(u8, Option<u8>),
     RemoveVolume(u8),
+    ForgetVolume(u8, u8),
     CreateService(u8, Box<Shape>),
     UpdateService(u8, bool, Box<Shape>),
     Scale(BTreeMap<u8, u32>),
@@ -111,6 +112,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<u8>().prop_map(Event::RemoveNetwork),
         1 => (0..4u8, option::of(any::<u8>())).prop_map(|(name, node)| Event::CreateVolume(name, node)),
         1 => any::<u8>().prop_map(Event::RemoveVolume),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(node, volume)| Event::ForgetVolume(node, volume)),
         5 => (0..5u8, shape()).prop_map(|(name, shape)| Event::CreateService(name, shape)),
         3 => (any::<u8>(), any::<bool>(), shape()).prop_map(|(service, stale, shape)| Event::UpdateService(service, stale, shape)),
         3 => btree_map(any::<u8>(), 0..7u32, 1..3).prop_map(Event::Scale),
@@ -260,6 +262,10 @@ impl Trial {
                 Command::CreateVolume { id: VolumeId(self.world.id()), spec }
             }
             Event::RemoveVolume(at) => Command::RemoveVolume { id: pick(state.volumes.keys().copied(), at).unwrap_or_default() },
+            Event::ForgetVolume(at, volume) => {
+                let volumes = pick(state.volumes.keys().copied(), volume).into_iter().collect();
+                Command::ForgetVolumes { node: node(at), volumes }
+            }
             Event::CreateService(name, shape) => {
                 let spec = Box::new(self.spec(format!("svc{name}"), &shape));
                 Command::CreateService { id: ServiceId(self.world.id()), spec }

@@ -147,6 +147,18 @@ pub const PLAN_RETRY_DELAY_MAX: Duration = Duration::from_millis(1_000);
 /// The leader and the dispatcher rest as long as their last piece of work took, but never longer than this.
 pub const REST_MAX: Duration = Duration::from_millis(50);
 
+/// Wait before the data of a volume that could not be removed is tried again.
+pub const VOLUME_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long the removal of a volume waits for its data to be gone; it goes in any case.
+pub const VOLUME_REMOVAL_WAIT: Duration = Duration::from_secs(5);
+
+/// A component that nobody refers to is kept this long after it was last asked for.
+pub const IMAGE_GRACE: Duration = Duration::from_secs(3600);
+/// Wait between two looks for components that nobody refers to.
+pub const IMAGE_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Bytes of components that nobody refers to; beyond it those asked for longest ago go before their time.
+pub const IMAGES_UNUSED_BYTES_MAX: u64 = 2 << 30;
+
 /// Bytes of one component.
 pub const IMAGE_BYTES_MAX: u64 = 256 << 20;
 /// How long a peer may be silent while a component travels.

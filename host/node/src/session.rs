@@ -13,11 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use minicloud_core::id::{Index, NodeId, TaskId};
+use minicloud_core::id::{Index, NodeId, TaskId, VolumeId};
 use minicloud_core::limits::HEARTBEAT_INTERVAL;
 use minicloud_core::state::{NodeDescription, Role};
 use minicloud_core::task::TaskStatus;
-use minicloud_core::time::Timestamp;
 use minicloud_core::view::NodeView;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
@@ -74,6 +73,9 @@ struct Shared {
     acknowledged: watch::Sender<Index>,
     applied: watch::Sender<Index>,
     status: watch::Sender<SessionStatus>,
+    /// Volumes whose data is to go, and those whose data is gone.
+    leaving: watch::Sender<Vec<VolumeId>>,
+    gone: watch::Sender<Vec<VolumeId>>,
     outbox: Mutex<Outbox>,
     reports: Notify,
 }
@@ -108,6 +110,8 @@ impl SessionHandle {
                 acknowledged: watch::Sender::default(),
                 applied: watch::Sender::default(),
                 status: watch::Sender::default(),
+                leaving: watch::Sender::default(),
+                gone: watch::Sender::default(),
                 outbox: Mutex::default(),
                 reports: Notify::new(),
             }),
@@ -134,10 +138,14 @@ impl SessionHandle {
         self.shared.reports.notify_one();
     }
 
-    /// A remark on a task that goes on as it is, for `service ps`: a port that is taken, say. Empty: all is well again.
-    pub fn remark(&self, task: TaskId, message: &str, at: Timestamp) {
-        self.shared.outbox().remark(task, message, at, Instant::now());
-        self.shared.reports.notify_one();
+    /// Volumes whose data the leader wants removed here; it says so again in each session until it is done.
+    pub fn volumes_leaving(&self) -> watch::Receiver<Vec<VolumeId>> {
+        self.shared.leaving.subscribe()
+    }
+
+    /// The data of these volumes is gone.
+    pub fn volumes_gone(&self, volumes: Vec<VolumeId>) {
+        self.shared.gone.send_replace(volumes);
     }
 
     /// The view has the task no longer, and it has ended here.
@@ -295,6 +303,7 @@ impl Session {
                     self.shared.reports.notify_one();
                 }
                 ToNode::Acknowledged { index } => SessionHandle { shared: Arc::clone(&self.shared) }.raise_acknowledged(index),
+                ToNode::RemoveVolumes { volumes } => drop(self.shared.leaving.send_replace(volumes)),
                 ToNode::Heard => {}
             }
         }
@@ -325,7 +334,7 @@ fn ended(served: bool, reason: String) -> Ended {
 
 /// Says what there is to say; returns when the stream breaks.
 async fn speak(shared: &Shared, mut writer: impl AsyncWrite + Unpin, random: &dyn Random) -> std::io::Error {
-    let mut applied = shared.applied.subscribe();
+    let (mut applied, mut gone) = (shared.applied.subscribe(), shared.gone.subscribe());
     let mut told = Index(0);
     let mut beat_at = Instant::now();
     loop {
@@ -338,6 +347,12 @@ async fn speak(shared: &Shared, mut writer: impl AsyncWrite + Unpin, random: &dy
             () = sleep_until(wake_at) => {}
             () = shared.reports.notified() => {}
             _ = applied.changed() => {}
+            Ok(()) = gone.changed() => {
+                let message = ToLeader::VolumesRemoved { volumes: gone.borrow_and_update().clone() };
+                if let Err(error) = frame::write(&mut writer, &message).await {
+                    return error;
+                }
+            }
         }
         // What others report in the same breath goes into the same batch.
         tokio::task::yield_now().await;

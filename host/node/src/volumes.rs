@@ -10,6 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use minicloud_core::id::{TaskId, VolumeId};
 use tokio::sync::Notify;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::limits::VOLUME_RETRY_DELAY;
+use crate::session::SessionHandle;
 
 /// The one interface to volumes.
 #[async_trait]
@@ -145,6 +150,36 @@ impl Volumes for LocalVolumes {
         }
         volumes.sort();
         Ok(volumes)
+    }
+}
+
+/// Removes the data of volumes as the leader says, for ever. Volumes in use by a task that is about to end are tried
+/// again.
+pub async fn remove_leaving(volumes: Arc<dyn Volumes>, session: SessionHandle) {
+    let mut leaving = session.volumes_leaving();
+    loop {
+        let wanted = leaving.borrow_and_update().clone();
+        let mut gone = Vec::with_capacity(wanted.len());
+        for volume in &wanted {
+            match volumes.remove(*volume).await {
+                Ok(()) => {
+                    info!(%volume, "removed the data of a volume");
+                    gone.push(*volume);
+                }
+                Err(error) => warn!(%error, "cannot remove the data of a volume; trying again"),
+            }
+        }
+        let retry = gone.len() < wanted.len();
+        if !gone.is_empty() {
+            session.volumes_gone(gone);
+        }
+        let changed = match retry {
+            true => timeout(VOLUME_RETRY_DELAY, leaving.changed()).await.unwrap_or(Ok(())),
+            false => leaving.changed().await,
+        };
+        if changed.is_err() {
+            return;
+        }
     }
 }
 

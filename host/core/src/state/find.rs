@@ -40,7 +40,7 @@ impl ClusterState {
     /// A volume by name, id, or unique start of its id.
     pub fn find_volume(&self, text: &str) -> Result<&Arc<Volume>, Rejection> {
         let named = self.volume_named(text);
-        let rows = || self.volumes.iter().map(|(id, row)| (id.to_string(), row));
+        let rows = || self.volumes.iter().filter(|(_, row)| !row.removing).map(|(id, row)| (id.to_string(), row));
         named.map_or_else(|| by_id(text, "volume", rows()), Ok)
     }
 

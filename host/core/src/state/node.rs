@@ -149,6 +149,9 @@ impl Writer<'_> {
                 "node {name} is ready; stop it first with 'minicloud leave' on that node, or use --force"
             )));
         }
+        // Data on a node that is gone is nobody's to remove.
+        let leaving = self.state.volumes_leaving(id);
+        self.forget_volumes(id, &leaving);
         self.remove(RowKey::Node(id));
         Ok(())
     }

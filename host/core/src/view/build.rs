@@ -52,7 +52,8 @@ pub fn assignment_from(
     state: &ClusterState,
     node: NodeId,
 ) -> OrdMap<TaskId, Arc<AssignedTask>> {
-    let volumes = state.volumes.values().map(|volume| (volume.spec.name.as_str(), volume.id)).collect();
+    let volumes = state.volumes.values().filter(|volume| !volume.removing);
+    let volumes = volumes.map(|volume| (volume.spec.name.as_str(), volume.id)).collect();
     let tasks = state.tasks_of_node(node).filter(|task| !task.status.state.is_final());
     let rows = tasks.map(|task| (task.id, assigned_task(state, task, &volumes)));
     share(previous, rows)

@@ -7,18 +7,20 @@ use minicloud_core::command::Command;
 use minicloud_core::id::VolumeId;
 use minicloud_core::spec::VolumeSpec;
 use minicloud_core::state::{ClusterState, Volume};
+use tokio::time::timeout;
 
 use super::State;
 use super::error::ApiError;
 use super::extract::Body;
 use super::task::node_name;
 use super::types::{Changed, CreateVolume, Created, VolumeDetail, VolumeSummary};
+use crate::limits::VOLUME_REMOVAL_WAIT;
 
 const DRIVER: &str = "local";
 
 pub async fn list(api: State) -> Result<Json<Vec<VolumeSummary>>, ApiError> {
     let state = api.read().await?;
-    let mut volumes: Vec<&Arc<Volume>> = state.volumes.values().collect();
+    let mut volumes: Vec<&Arc<Volume>> = state.volumes.values().filter(|volume| !volume.removing).collect();
     volumes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     Ok(Json(volumes.into_iter().map(|volume| summary(&state, volume)).collect()))
 }
@@ -48,9 +50,22 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Volume
 }
 
 pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
-    let id = api.read().await?.find_volume(&name)?.id;
-    let applied = api.change(Command::RemoveVolume { id }).await?;
-    Ok(Json(Changed { index: applied.index, warnings: Vec::new() }))
+    let state = api.read().await?;
+    let volume = state.find_volume(&name)?;
+    let applied = api.change(Command::RemoveVolume { id: volume.id }).await?;
+    let cluster = api.cluster()?;
+    let gone = async {
+        let mut changes = cluster.changes();
+        while cluster.state().volumes.contains_key(&volume.id) && changes.changed().await.is_ok() {}
+    };
+    let warnings = match timeout(VOLUME_REMOVAL_WAIT, gone).await {
+        Ok(()) => Vec::new(),
+        Err(_) => {
+            let node = node_name(&state, volume.node).unwrap_or_default();
+            vec![format!("node {node} does not answer: the data of volume {} goes when it does", volume.spec.name)]
+        }
+    };
+    Ok(Json(Changed { index: applied.index, warnings }))
 }
 
 fn summary(state: &ClusterState, volume: &Volume) -> VolumeSummary {

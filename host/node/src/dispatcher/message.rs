@@ -3,7 +3,7 @@
 //! Who speaks is never in a message: it is the node of the peer's certificate.
 use std::net::SocketAddr;
 
-use minicloud_core::id::{Index, NodeId, TaskId};
+use minicloud_core::id::{Index, NodeId, TaskId, VolumeId};
 use minicloud_core::state::NodeDescription;
 use minicloud_core::task::TaskStatus;
 use minicloud_core::view::ViewDelta;
@@ -22,6 +22,10 @@ pub(crate) enum ToLeader {
     /// The node's routes are those of the view at this index.
     Acknowledge {
         index: Index,
+    },
+    /// The data of these volumes is gone from the node.
+    VolumesRemoved {
+        volumes: Vec<VolumeId>,
     },
 }
 
@@ -53,6 +57,8 @@ pub(crate) enum ToNode {
     Reported { sequence: u64 },
     /// Every live node has acknowledged a view at or past this index.
     Acknowledged { index: Index },
+    /// Remove the data of these volumes, and say so with `VolumesRemoved`.
+    RemoveVolumes { volumes: Vec<VolumeId> },
     /// A heartbeat was heard.
     Heard,
 }

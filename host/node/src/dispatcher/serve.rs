@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicloud_core::command::Command;
-use minicloud_core::id::{NodeId, TaskId};
+use minicloud_core::id::{NodeId, TaskId, VolumeId};
 use minicloud_core::state::ClusterState;
 use minicloud_core::task::TaskStatus;
 use minicloud_core::view::{self, NodeView};
@@ -75,6 +75,7 @@ impl Dispatcher {
                     let stands_at = session.move_window(|window| window.acknowledged(index));
                     self.stands_at(session.node, stands_at);
                 }
+                ToLeader::VolumesRemoved { volumes } => self.forget_volumes(session.node, volumes),
                 ToLeader::Hello(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a second hello")),
             }
         }
@@ -101,8 +102,13 @@ impl Dispatcher {
                         let reason = format!("node {} was removed from the cluster", session.node);
                         break self.say_last(&mut writer, ToNode::Refused { reason }).await;
                     }
+                    let leaving = now.state.volumes_leaving(session.node);
                     self.show(session, &mut writer, &mut shown, now).await?;
-                    continue;
+                    if leaving == shown.leaving {
+                        continue;
+                    }
+                    shown.leaving.clone_from(&leaving);
+                    ToNode::RemoveVolumes { volumes: leaving }
                 }
                 Ok(()) = reported.changed() => ToNode::Reported { sequence: *reported.borrow_and_update() },
                 Ok(()) = acknowledged.changed() => ToNode::Acknowledged { index: *acknowledged.borrow_and_update() },
@@ -130,12 +136,23 @@ impl Dispatcher {
             return Ok(());
         }
         session.move_window(|window| window.sent(index));
-        *shown = Shown { view: next, from: Some(now) };
+        (shown.view, shown.from) = (next, Some(now));
         let mut pieces = pieces(delta, VIEW_FRAME_BYTES).into_iter().peekable();
         while let Some(delta) = pieces.next() {
             frame::write(writer, &ToNode::View { delta, more: pieces.peek().is_some() }).await?;
         }
         Ok(())
+    }
+
+    /// In a task of its own, because the node's signs of life are heard meanwhile. What does not reach the log is said
+    /// again in the next session.
+    fn forget_volumes(&self, node: NodeId, volumes: Vec<VolumeId>) {
+        let replicated = Arc::clone(&self.replicated);
+        tokio::spawn(async move {
+            if let Err(error) = replicated.propose(Command::ForgetVolumes { node, volumes }).await {
+                warn!(%node, %error, "cannot forget volumes whose data is gone");
+            }
+        });
     }
 
     async fn say_last(&self, writer: &mut (impl AsyncWrite + Unpin), message: ToNode) -> io::Result<()> {
@@ -167,6 +184,8 @@ impl Dispatcher {
 struct Shown {
     view: NodeView,
     from: Option<Arc<Published>>,
+    /// Volumes whose data it was told to remove.
+    leaving: Vec<VolumeId>,
 }
 
 impl Shown {

@@ -30,7 +30,7 @@ use crate::router::{Allow, Router, Services};
 use crate::session::{Manager, OwnDispatcher, PeersDial, Session, SessionHandle, SessionOptions, SessionStatus};
 use crate::transport::StreamKind;
 use crate::usage::{LocalFacts, QueryService};
-use crate::volumes::LocalVolumes;
+use crate::volumes::{LocalVolumes, remove_leaving};
 
 /// How long a start waits for a session with the leader; without one the node serves all the same.
 const SESSION_WAIT: Duration = Duration::from_secs(10);
@@ -61,14 +61,15 @@ impl Parts {
         let images = Images::open(&folder.join("images"), options.bundled, images_peers)?;
         let logs = Logs::open(&folder.join("logs"), member.env.clock.clone())?;
         let switch = Switch::new(peers.local().node(), Arc::new(Overlay::new(Arc::new(peers.clone()))));
+        let volumes = Arc::new(LocalVolumes::new(folder.join("volumes")));
         let (agent, running) = Agent::new(AgentOptions {
             node: peers.local().node(),
             clock: member.env.clock.clone(),
             session: session_handle.clone(),
-            executor: options.executor,
+            executor: options.executor.clone(),
             images: Arc::new(images.clone()),
             logs: Arc::new(logs.clone()),
-            volumes: Arc::new(LocalVolumes::new(folder.join("volumes"))),
+            volumes: volumes.clone(),
             switch: switch.clone(),
             on_view: endpoints_to(peers.clone()),
         });

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use minicloud_core::id::TaskId;
 use minicloud_core::task::{TaskState, TaskStatus};
-use minicloud_core::time::Timestamp;
 use tokio::time::Instant;
 
 use crate::limits::{STATUS_BATCH_BYTES_MAX, STATUS_BATCH_TASKS_MAX, STATUS_SETTLE};
@@ -40,13 +39,6 @@ impl Outbox {
         let earlier = self.due.get(&task).copied().unwrap_or(due);
         self.due.insert(task, earlier.min(due));
         self.latest.insert(task, status);
-    }
-
-    /// Adds a remark to the last word on a task, or takes it back when it is empty.
-    pub(super) fn remark(&mut self, task: TaskId, message: &str, at: Timestamp, now: Instant) {
-        if let Some(status) = self.latest.get(&task).filter(|status| !status.state.is_final() && status.message != message) {
-            self.report(task, TaskStatus { message: message.to_owned(), at, ..status.clone() }, now);
-        }
     }
 
     /// The task is nobody's business any more.
@@ -157,24 +149,6 @@ mod tests {
         assert_eq!(outbox.next_batch(now), None);
         outbox.reported(first.sequence);
         assert_eq!(states(outbox.next_batch(now)), [(A, TaskState::Failed), (B, TaskState::Running)]);
-    }
-
-    #[test]
-    fn a_remark_goes_with_the_state_and_falls_silent_with_the_task() {
-        let now = Instant::now();
-        let mut outbox = Outbox::default();
-        outbox.remark(A, "port 80 is taken", Timestamp(5), now);
-        assert_eq!(outbox.next_batch(now), None, "there is no word on the task yet");
-        outbox.report(A, status(TaskState::Running), now);
-        outbox.remark(A, "port 80 is taken", Timestamp(5), now);
-        let batch = outbox.next_batch(now).unwrap();
-        assert_eq!((batch.tasks[0].1.state, &*batch.tasks[0].1.message), (TaskState::Running, "port 80 is taken"));
-        outbox.reported(batch.sequence);
-        outbox.remark(A, "port 80 is taken", Timestamp(6), now);
-        assert_eq!(outbox.next_batch(now), None, "nothing new");
-        outbox.report(A, status(TaskState::Failed), now);
-        outbox.remark(A, "", Timestamp(7), now);
-        assert_eq!(states(outbox.next_batch(now)), [(A, TaskState::Failed)]);
     }
 
     #[test]

@@ -133,5 +133,16 @@ async fn volumes_are_made_mounted_and_kept_while_in_use() {
     assert_eq!((volume.summary.node.as_deref(), volume.services), (Some("alpha"), vec!["db".to_owned()]));
     let refused = message(world.client.remove_volume("data").await);
     assert!(refused.contains("is used by") && refused.contains("db"), "{refused}");
+
+    let folder = world.directory.path().join("volumes").join(volume.summary.id.to_string());
+    std::fs::write(folder.join("row"), "precious").unwrap();
+    world.client.remove_service("db").await.unwrap();
+    assert!(world.converged("db").await.removed);
+    assert_eq!(world.client.remove_volume("data").await.unwrap().warnings, Vec::<String>::new());
+    assert!(!folder.exists(), "the data went with the volume");
+    assert!(message(world.client.remove_volume("data").await).contains("no volume"));
+    // A new one of that name is another one.
+    world.client.create_volume(&CreateVolume { name: "data".into(), ..Default::default() }).await.unwrap();
+    assert_ne!(world.client.volume("data").await.unwrap().summary.id, volume.summary.id);
     world.end().await;
 }
