@@ -4,6 +4,7 @@
 //! from a peer; what a user hands in is stored on enough managers before the answer. The agent calls
 //! [`Images::ensure`], the API resolves and imports. Whether a component can run is the executor's question.
 mod blob;
+mod keeper;
 mod store;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::limits::{IMAGE_BYTES_MAX, IMAGE_PEERS_ASKED_MAX, IMAGE_REPLICATION_TI
 use crate::peers::PeerError;
 use crate::transport::BoxStream;
 pub use blob::BlobService;
+pub use keeper::ImageKeeper;
 use store::Store;
 
 /// A component that travels inside the binary.
@@ -49,6 +51,15 @@ pub struct StoredImage {
     pub name: Option<&'static str>,
     pub digest: Digest,
     pub size_bytes: u64,
+}
+
+/// A component that was handed in.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub image: StoredImage,
+    pub path: PathBuf,
+    /// It was not here before.
+    pub is_new: bool,
 }
 
 /// Why there is no component. Each message stands in `service ps` as it is.
@@ -116,17 +127,27 @@ impl Images {
         landed
     }
 
-    /// Takes a component that a user handed in: stored here, and on as many managers as a write of the log needs.
-    /// `managers`: how many the cluster has, this one included.
-    pub async fn import(&self, component: Bytes, managers: usize) -> Result<StoredImage, ImageError> {
-        check_component(&component)?;
-        let digest = digest_of(&component);
-        self.shared.store.write(digest, &component).await?;
-        let size_bytes = component.len() as u64;
-        if self.bundled_name(digest).is_none() {
-            self.replicate(digest, component, managers / 2).await?;
+    /// Stores a component that a user handed in, here. Whether it can run is still to be found out.
+    pub async fn take(&self, component: &[u8]) -> Result<Taken, ImageError> {
+        check_component(component)?;
+        let digest = digest_of(component);
+        let known = self.shared.store.verified(digest).await?;
+        let is_new = known.is_none();
+        let path = match known {
+            Some(path) => path,
+            None => self.shared.store.write(digest, component).await?,
+        };
+        let image = StoredImage { name: self.bundled_name(digest), digest, size_bytes: component.len() as u64 };
+        Ok(Taken { image, path, is_new })
+    }
+
+    /// Hands a component that was taken to as many managers as a write of the log needs. `managers`: how many the
+    /// cluster has, this one included.
+    pub async fn spread(&self, digest: Digest, component: Bytes, managers: usize) -> Result<(), ImageError> {
+        match self.bundled_name(digest) {
+            Some(_) => Ok(()),
+            None => self.replicate(digest, component, managers / 2).await,
         }
-        Ok(StoredImage { name: self.bundled_name(digest), digest, size_bytes })
     }
 
     /// The image that a user means, and what it wants: a bundled name, or the digest of a component that is here or

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use minicloud_core::command::{Applied, Command};
 use minicloud_core::id::{NodeId, RANDOM_ID_END};
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::cluster::{Cluster, ClusterSlot, ProposeError};
+use crate::executor::Executor;
 use crate::images::Images;
 use crate::limits::PROPOSE_TIMEOUT;
 use crate::logs::Logs;
@@ -26,6 +28,8 @@ pub struct NodeApi {
     pub cluster: ClusterSlot,
     pub peers: Peers,
     pub images: Images,
+    /// Says whether a component can run.
+    pub executor: Arc<dyn Executor>,
     pub logs: Logs,
     pub switch: Switch,
     pub session: SessionHandle,

@@ -13,11 +13,20 @@ pub async fn list(api: State) -> Result<Json<Vec<ImageSummary>>, ApiError> {
     Ok(Json(images.into_iter().map(summary).collect()))
 }
 
-/// Answers once enough managers hold the component.
+/// Answers once the component is known to run here, and enough managers hold it.
 pub async fn import(api: State, request: Request) -> Result<Json<ImageSummary>, ApiError> {
     let managers = api.read().await?.managers();
     let component = extract::raw(request, &()).await?;
-    Ok(Json(summary(api.images.import(component, managers).await?)))
+    let taken = api.images.take(&component).await?;
+    let digest = taken.image.digest;
+    if let Err(error) = api.executor.prepare(digest, &taken.path).await {
+        if taken.is_new {
+            api.images.forget(digest).await;
+        }
+        return Err(ApiError::invalid(error.message));
+    }
+    api.images.spread(digest, component, managers).await?;
+    Ok(Json(summary(taken.image)))
 }
 
 fn summary(image: StoredImage) -> ImageSummary {

@@ -1,16 +1,18 @@
 //! Components on disk: `sha256/<hex>`, written whole or not at all.
 //!
 //! A file is trusted once this process has written it or has read it back and found its digest right.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use minicloud_core::spec::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::fs;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{digest_of, lock};
@@ -23,6 +25,9 @@ pub struct Store {
     unfinished: PathBuf,
     next_unfinished: AtomicU64,
     verified: Mutex<BTreeSet<Digest>>,
+    /// When a component was last asked for; those that are missing were not since `opened`.
+    touched: Mutex<BTreeMap<Digest, Instant>>,
+    opened: Instant,
 }
 
 impl Store {
@@ -33,7 +38,19 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir(&unfinished)?,
         }
-        Ok(Store { components, unfinished, next_unfinished: AtomicU64::new(0), verified: Mutex::default() })
+        Ok(Store {
+            components,
+            unfinished,
+            next_unfinished: AtomicU64::new(0),
+            verified: Mutex::default(),
+            touched: Mutex::default(),
+            opened: Instant::now(),
+        })
+    }
+
+    /// How long nobody asked for a component, as far as this process knows.
+    pub fn untouched(&self, digest: Digest) -> Duration {
+        lock(&self.touched).get(&digest).unwrap_or(&self.opened).elapsed()
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
@@ -43,12 +60,16 @@ impl Store {
     /// The component's file, if it is here and is what its name says. A damaged one is removed.
     pub async fn verified(&self, digest: Digest) -> io::Result<Option<PathBuf>> {
         let path = self.path(digest);
+        lock(&self.touched).insert(digest, Instant::now());
         if lock(&self.verified).contains(&digest) && fs::try_exists(&path).await? {
             return Ok(Some(path));
         }
         let bytes = match fs::read(&path).await {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                lock(&self.touched).remove(&digest);
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         if digest_of(&bytes) != digest {
@@ -78,11 +99,13 @@ impl Store {
         fs::rename(&unfinished.0, &path).await?;
         fs::File::open(&self.components).await?.sync_all().await?;
         lock(&self.verified).insert(digest);
+        lock(&self.touched).insert(digest, Instant::now());
         Ok(path)
     }
 
     pub async fn remove(&self, digest: Digest) {
         lock(&self.verified).remove(&digest);
+        lock(&self.touched).remove(&digest);
         let _ = fs::remove_file(self.path(digest)).await;
     }
 

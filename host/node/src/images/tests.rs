@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minicloud_core::state::Role;
@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::*;
 use crate::frame;
+use crate::limits::IMAGE_GRACE;
 use crate::memory_stream;
 use crate::router::StreamService;
 use crate::transport::LinkError;
@@ -96,7 +97,7 @@ async fn an_import_reaches_enough_managers_and_is_fetched_from_there() {
     let (importer, second, worker) = (TestNode::new(), TestNode::new(), TestNode::new());
     importer.knows_manager(2, &second);
     importer.knows(3, drop);
-    let imported = importer.images.import(component("mine"), 3).await.unwrap();
+    let imported = import(&importer, component("mine"), 3).await.unwrap();
     assert_eq!(imported.name, None);
 
     worker.knows(1, drop);
@@ -111,18 +112,44 @@ async fn an_import_that_a_lost_node_could_lose_is_refused() {
     let importer = TestNode::new();
     importer.knows(2, drop);
     importer.knows(3, drop);
-    let error = importer.images.import(component("mine"), 3).await.unwrap_err();
+    let error = import(&importer, component("mine"), 3).await.unwrap_err();
     assert!(matches!(error, ImageError::TooFewCopies { stored: 1, wanted: 2, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_no_component_is_told_apart() {
     let node = TestNode::new();
-    let module = node.images.import(Bytes::from_static(b"\0asm\x01\0\0\0"), 1).await.unwrap_err().to_string();
+    let module = import(&node, Bytes::from_static(b"\0asm\x01\0\0\0"), 1).await.unwrap_err().to_string();
     assert!(module.contains("core WebAssembly module"), "{module}");
-    let text = node.images.import(Bytes::from_static(b"#!/bin/sh"), 1).await.unwrap_err().to_string();
+    let text = import(&node, Bytes::from_static(b"#!/bin/sh"), 1).await.unwrap_err().to_string();
     assert!(text.contains("not a WebAssembly component"), "{text}");
     assert_eq!(node.files(), Vec::<String>::new());
+}
+
+/// As the API does, for a component that can run.
+async fn import(node: &TestNode, component: Bytes, managers: usize) -> Result<StoredImage, ImageError> {
+    let taken = node.images.take(&component).await?;
+    node.images.spread(taken.image.digest, component, managers).await?;
+    Ok(taken.image)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_refers_to_goes_after_a_while() {
+    let node = TestNode::new();
+    let wanted = import(&node, component("wanted"), 1).await.unwrap().digest;
+    let forgotten = import(&node, component("forgotten"), 1).await.unwrap().digest;
+    let referred = BTreeSet::from([wanted]);
+    tokio::time::advance(IMAGE_GRACE / 2).await;
+    node.images.collect(&referred).await.unwrap();
+    // Asked for again: its time begins anew.
+    node.images.ensure(forgotten).await.unwrap();
+    tokio::time::advance(IMAGE_GRACE * 2 / 3).await;
+    node.images.collect(&referred).await.unwrap();
+    assert_eq!(node.files().len(), 2);
+    tokio::time::advance(IMAGE_GRACE).await;
+    node.images.collect(&referred).await.unwrap();
+    assert!(node.images.ensure(forgotten).await.is_err());
+    assert!(node.images.ensure(wanted).await.is_ok());
 }
 
 /// Answers every request with these bytes under a header that promises `promised_bytes`.
@@ -140,7 +167,7 @@ fn answers(bytes: &'static [u8], promised_bytes: u64) -> impl Fn(BoxStream) + Se
 #[tokio::test]
 async fn wrong_bytes_and_a_cut_stream_leave_nothing_and_the_next_peer_is_asked() {
     let (node, good) = (TestNode::new(), TestNode::new());
-    let wanted = good.images.import(component("wanted"), 1).await.unwrap().digest;
+    let wanted = import(&good, component("wanted"), 1).await.unwrap().digest;
     node.knows(1, answers(b"something else", 14));
     node.knows(2, answers(b"cut", 1_000));
     node.knows(3, answers(b"", u64::MAX));
@@ -156,7 +183,7 @@ async fn wrong_bytes_and_a_cut_stream_leave_nothing_and_the_next_peer_is_asked()
 #[tokio::test]
 async fn a_damaged_file_is_fetched_again() {
     let (node, good) = (TestNode::new(), TestNode::new());
-    let wanted = good.images.import(component("wanted"), 1).await.unwrap().digest;
+    let wanted = import(&good, component("wanted"), 1).await.unwrap().digest;
     let hex = wanted.to_string()["sha256:".len()..].to_owned();
     std::fs::write(node.directory.path().join("sha256").join(hex), b"damaged").unwrap();
     node.knows_manager(1, &good);
@@ -167,7 +194,7 @@ async fn a_damaged_file_is_fetched_again() {
 #[tokio::test]
 async fn concurrent_callers_share_one_fetch() {
     let (node, good) = (TestNode::new(), TestNode::new());
-    let wanted = good.images.import(component("wanted"), 1).await.unwrap().digest;
+    let wanted = import(&good, component("wanted"), 1).await.unwrap().digest;
     node.knows_manager(1, &good);
     let results = futures::future::join_all((0..20).map(|_| node.images.ensure(wanted))).await;
     assert!(results.iter().all(Result::is_ok));

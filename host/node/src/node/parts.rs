@@ -20,7 +20,7 @@ use crate::agent::{Agent, AgentOptions};
 use crate::api::{Api, NodeApi};
 use crate::cluster::ProposeError;
 use crate::dns::Dns;
-use crate::images::{BlobService, Images};
+use crate::images::{BlobService, ImageKeeper, Images};
 use crate::ingress::{Ingress, IngressOptions};
 use crate::logs::{Logs, LogsService};
 use crate::member::Member;
@@ -89,7 +89,10 @@ impl Parts {
         }
         tokio::spawn(router.run(member.transport.clone()));
         tokio::spawn(session.run(edges.clone()));
+        let keeper = ImageKeeper { images: images.clone(), cluster: member.cluster.clone(), view: session_handle.view() };
+        tokio::spawn(edges.clone().run_until_cancelled_owned(keeper.run()));
         tokio::spawn(ingress.run(edges.clone()));
+        tokio::spawn(edges.clone().run_until_cancelled_owned(remove_leaving(volumes, session_handle.clone())));
         let agent = tokio::spawn(agent.run(core.clone()));
         enlist(&member, &session_handle).await?;
         tokio::spawn(RoleKeeper::new(member.clone(), session_handle.clone(), duties)?.run(edges.clone()));
@@ -98,6 +101,7 @@ impl Parts {
             cluster: member.cluster.clone(),
             peers,
             images,
+            executor: options.executor,
             logs: logs.clone(),
             switch,
             session: session_handle,
