@@ -6,7 +6,7 @@ use minicloud_core::task::TaskState;
 use minicloud_node::api::types::TaskSummary;
 
 use crate::output::say;
-use crate::render::{Filter, Format, ago, capitalised, check, filter, milliseconds_now, passes, print_json, shortened, table};
+use crate::render::{Filter, Format, ago, capitalised, check, filter, milliseconds_now, passes, ports, print_json, shortened, table};
 
 /// Characters of an error in the table without `--no-trunc`.
 const ERROR_CHARS_MAX: usize = 100;
@@ -76,7 +76,7 @@ impl TaskListing {
             capitalised(&task.desired_state.to_string()),
             format!("{} {}", capitalised(&task.current_state.to_string()), ago(task.since_ms, now_ms)),
             error,
-            String::new(),
+            ports(&task.ports),
         ]
     }
 }
@@ -124,6 +124,7 @@ mod tests {
             addresses: Vec::new(),
             networks: Default::default(),
             node_id: None,
+            ports: Vec::new(),
             service: "worker".into(),
             since_ms: Timestamp(NOW_MS - seconds_ago * 1_000),
             exit_code: None,

@@ -17,7 +17,7 @@ use crate::task::TaskState;
 mod build;
 mod delta;
 
-pub use build::{assignment, assignment_from, endpoints, endpoints_from, node_view, node_view_from, routes, routes_from};
+pub use build::{assignment, assignment_from, endpoints, endpoints_from, host_ports, node_view, node_view_from, routes, routes_from};
 pub use delta::{ViewMismatch, delta};
 
 /// What one node is told. The tasks are its own; all else is the same for every node.

@@ -5,8 +5,7 @@
 //! calls it, off the runtime's threads, and proposes what it says: one bounded command at a time.
 //!
 //! ```text
-//! let (leader, reports) = Leader::new(options);
-//! tokio::spawn(leader.run(shutdown));
+//! tokio::spawn(Leader::new(options).run(shutdown));
 //! ```
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::time::Duration;
 
 use minicloud_core::command::{Applied, Change, Command};
 use minicloud_core::id::{Index, NodeId};
-use minicloud_core::plan::{self, Plan, Report};
+use minicloud_core::plan::{self, Plan};
 use minicloud_core::state::{ClusterState, NodeStatus};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -39,7 +38,6 @@ pub struct LeaderOptions {
 /// See the module. Consumed by [`Leader::run`].
 pub struct Leader {
     options: LeaderOptions,
-    reports: watch::Sender<Arc<Report>>,
 }
 
 /// What one turn of the loop came to.
@@ -53,10 +51,8 @@ enum Turn {
 }
 
 impl Leader {
-    /// Also returns why each waiting thing waits, as of the last plan; empty on managers that do not lead.
-    pub fn new(options: LeaderOptions) -> (Leader, watch::Receiver<Arc<Report>>) {
-        let (reports, receiver) = watch::channel(Arc::default());
-        (Leader { options, reports }, receiver)
+    pub fn new(options: LeaderOptions) -> Leader {
+        Leader { options }
     }
 
     /// Leads whenever this node does, until `shutdown`.
@@ -86,7 +82,6 @@ impl Leader {
                 () = self.lead() => return,
             }
             info!(term = now.term, "leading no longer");
-            self.reports.send_replace(Arc::default());
         }
     }
 
@@ -142,7 +137,6 @@ impl Leader {
         }
         let Some(plan) = self.plan(state).await else { return Turn::Stuck };
         let look_at = self.wake_at(&plan).map_or(heard.look_at, |wake_at| wake_at.min(heard.look_at));
-        self.publish(plan.report);
         match plan.changes.is_empty() {
             true => Turn::Idle(look_at),
             false => self.propose_plan(plan.changes, changes).await,
@@ -200,15 +194,5 @@ impl Leader {
     fn wake_at(&self, plan: &Plan) -> Option<Instant> {
         let wait: Duration = plan.wake_at?.since(self.options.clock.now());
         Some(Instant::now() + wait.max(PLAN_WAIT_MIN))
-    }
-
-    fn publish(&self, report: Report) {
-        self.reports.send_if_modified(|last| {
-            let differs = **last != report;
-            if differs {
-                *last = Arc::new(report);
-            }
-            differs
-        });
     }
 }

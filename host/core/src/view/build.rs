@@ -143,7 +143,8 @@ fn assigned_task(state: &ClusterState, task: &Task, volumes: &BTreeMap<&str, Vol
     }
 }
 
-fn host_ports(service: &Service, task: &Task) -> Vec<PublishedPort> {
+/// Ports that this task binds on its node. None while it is of an older template than its service.
+pub fn host_ports(service: &Service, task: &Task) -> Vec<PublishedPort> {
     let current = task.template_version == service.template_version;
     let ports = service.ports.iter().filter(|port| port.mode == PublishMode::Host && current);
     ports.copied().collect()

@@ -124,7 +124,7 @@ fn changed(index: Index, warnings: Vec<String>) -> Result<Json<Changed>, ApiErro
 }
 
 fn summary(state: &ClusterState, service: &Service) -> ServiceSummary {
-    let running = state.tasks_of_service(service.id).filter(|task| task.is_running()).count();
+    let running = state.tasks_of_service(service.id).filter(|task| state.serves(task)).count();
     ServiceSummary {
         id: service.id,
         name: service.spec.name.clone(),

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::Path;
 use minicloud_core::id::NodeId;
 use minicloud_core::state::{ClusterState, NodeStatus, Service, Slot, Task};
+use minicloud_core::view::host_ports;
 
 use super::error::ApiError;
 use super::types::TaskSummary;
@@ -81,6 +82,7 @@ fn summary(state: &ClusterState, task: &Task, unbound: &BTreeMap<NodeId, Vec<Unb
         addresses: networks.values().copied().collect(),
         networks,
         node_id: task.node,
+        ports: service.filter(|_| task.is_running()).map(|service| host_ports(service, task)).unwrap_or_default(),
         service: service.map_or_else(|| task.service.to_string(), |service| service.spec.name.clone()),
         since_ms: task.status.at,
         exit_code: task.status.exit_code,

@@ -30,7 +30,7 @@ impl Duties {
         let liveness = LivenessHandle::new();
         let replicated = Arc::new(cluster.clone());
         let (clock, random) = (member.env.clock.clone(), member.env.random.clone());
-        let (leader, _) = Leader::new(LeaderOptions { replicated: replicated.clone(), liveness: liveness.clone(), clock, random });
+        let leader = Leader::new(LeaderOptions { replicated: replicated.clone(), liveness: liveness.clone(), clock, random });
         tokio::spawn(leader.run(end.clone()));
         let dispatcher = Dispatcher::new(DispatcherOptions { replicated, liveness });
         tokio::spawn(dispatcher.clone().run(end.clone()));

@@ -88,6 +88,9 @@ async fn a_published_port_reaches_a_task_and_a_taken_one_is_shown() {
     let host = PublishedPort { mode: PublishMode::Host, ..port(taken_port) };
     let update = UpdateService { ports_rm: vec![80], ports_add: vec![host], ..Default::default() };
     world.client.update_service("web", &update).await.unwrap();
+    assert!(world.converged("web").await.converged);
+    let tasks = world.client.service_tasks("web").await.unwrap();
+    assert_eq!(tasks[0].ports, [host], "what leads to this task alone is shown with it");
     world.end().await;
 }
 

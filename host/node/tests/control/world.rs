@@ -126,7 +126,7 @@ impl World {
         let manager = self.cluster.manager(node);
         let liveness = LivenessHandle::new();
         let dispatcher = Dispatcher::new(DispatcherOptions { replicated: manager.clone(), liveness: liveness.clone() });
-        let (leader, _) =
+        let leader =
             Leader::new(LeaderOptions { replicated: manager, liveness, clock: Arc::clone(&self.clock), random: Arc::clone(&self.random) });
         tokio::spawn(Arc::clone(&dispatcher).run(shutdown.clone()));
         tokio::spawn(leader.run(shutdown.clone()));

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use minicloud_core::id::{NodeId, TaskId};
+use minicloud_core::spec::PublishedPort;
 use minicloud_core::task::TaskState;
 use minicloud_core::time::Timestamp;
 
@@ -29,6 +30,9 @@ pub struct TaskSummary {
     pub networks: BTreeMap<String, Ipv4Addr>,
     #[serde(default)]
     pub node_id: Option<NodeId>,
+    /// Ports of mode `host`, which lead to this task alone; those of mode `ingress` are the service's.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
     /// Name of its service.
     pub service: String,
     /// When the current state was reached.
