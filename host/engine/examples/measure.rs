@@ -1,6 +1,7 @@
 //! Measures what a task costs on this machine: `cargo run --release -p minicloud-engine --example measure`.
 //!
-//! Needs the guests: `cd guests && cargo build --release --target wasm32-wasip2`.
+//! Needs the guests: `cd guests && cargo build --release --target wasm32-wasip2`. Words choose what is measured (`load`,
+//! `start`, `http`, `trip`, `idle`); with `--json`, `start` tells each of its times in a line of JSON.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 #[path = "../tests/engine/support.rs"]
@@ -15,13 +16,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let (flags, wanted): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let json = flags.iter().any(|flag| flag == "--json");
     let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     if runs("load") {
         loading().await;
     }
     if runs("start") {
-        starting().await;
+        starting(json).await;
     }
     if runs("http") {
         http().await;
@@ -54,7 +56,7 @@ async fn loading() {
     }
 }
 
-async fn starting() {
+async fn starting(json: bool) {
     const COUNT: usize = 2_000;
     for name in [CLI2, CLI3] {
         let node = node();
@@ -66,6 +68,11 @@ async fn starting() {
             started.push(began.elapsed());
             task.task.wait().await;
             ended.push(began.elapsed());
+        }
+        if json {
+            let times: Vec<String> = started.iter().map(|time| format!("{:.1}", time.as_secs_f64() * 1e6)).collect();
+            println!(r#"{{"component":"{name}","instantiate_us":[{}]}}"#, times.join(","));
+            continue;
         }
         println!(
             "start {name}: until it runs p50 {:?} p99 {:?}; whole run of hello p50 {:?}",

@@ -1,6 +1,7 @@
-//! README's commands: `cargo xtask demo | test | guests`. Each does all of its own set-up.
+//! README's commands: `cargo xtask demo | test | bench | guests`. Each does all of its own set-up.
 //!
 //! Nothing of the product is in here, so that this builds in a second on a fresh machine.
+mod bench;
 mod run;
 mod setup;
 mod test;
@@ -11,6 +12,7 @@ const HELP: &str = "usage: cargo xtask COMMAND
 
   demo [ARGS]     build everything (release) and run `minicloud demo ARGS`
   test            formatting, lints and every test
+  bench [ARGS]    measure what minicloud promises, on the release build
   guests          build the web page and the guest components only";
 
 fn main() {
@@ -26,6 +28,7 @@ fn dispatch() -> anyhow::Result<()> {
     match args.first().map(String::as_str) {
         Some("demo") => demo(rest),
         Some("test") => test::test(rest),
+        Some("bench") => bench::bench(rest),
         Some("guests") => setup::guests(),
         Some("help" | "--help" | "-h") | None => {
             eprintln!("{HELP}");

@@ -15,7 +15,8 @@ use minicloud_core::time::Timestamp;
 use minicloud_core::view::AssignedTask;
 use minicloud_net::{Switch, TaskNet};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::debug;
 
 use super::LogSink;
 use super::machine::{Action, Event, Machine};
@@ -87,12 +88,23 @@ pub(super) struct Driver {
     step: Option<BoxFuture<'static, StepEnd>>,
     exit: Option<BoxFuture<'static, Exit>>,
     halting: bool,
+    assigned_at: Instant,
 }
 
 impl Driver {
     pub(super) fn new(tools: Arc<Tools>, task: TaskId, mut orders: watch::Receiver<Order>) -> Self {
         orders.mark_changed();
-        Driver { tools, task, orders, machine: Machine::new(), held: Held::default(), step: None, exit: None, halting: false }
+        Driver {
+            tools,
+            task,
+            orders,
+            machine: Machine::new(),
+            held: Held::default(),
+            step: None,
+            exit: None,
+            halting: false,
+            assigned_at: Instant::now(),
+        }
     }
 
     /// Runs until the task is withdrawn and ended.
@@ -156,6 +168,7 @@ impl Driver {
     }
 
     fn keep(&mut self, running: Arc<dyn RunningTask>) {
+        debug!(task = %self.task, took_us = self.assigned_at.elapsed().as_micros(), "running");
         if let (Some(assigned), Some(net)) = (self.machine.assigned(), &self.held.net) {
             self.tools.running.insert(Arc::clone(assigned), Arc::clone(&running), net.clone());
         }
