@@ -39,7 +39,7 @@ async fn call(
 ) -> Result<wasmtime::Result<Result<(), ()>>, EngineError> {
     let mut store = context.store(turn)?;
     let mut announce = || ready.take().map(|ready| ready.send(Ok(())));
-    let failed = |error: wasmtime::Error| trap::start_error(&error, &context.memory);
+    let failed = |error: wasmtime::Error| trap::start_error(&error, context);
     match component.entry() {
         Entry::CommandP3(command) => {
             let command = command.instantiate_async(&mut store).await.map_err(failed)?;

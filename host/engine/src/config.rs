@@ -3,16 +3,14 @@ use std::hash::{Hash, Hasher};
 
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use crate::capacity::Capacity;
 use crate::error::EngineError;
-use crate::limits::{
-    CORE_INSTANCES_PER_COMPONENT_MAX, POOL_BYTES_PER_SLOT, POOL_MAPS_PER_SLOT, POOL_SLOTS_MAX, POOL_SLOTS_MIN, POOL_WARM_SLOTS,
-    TABLE_ELEMENTS_PER_TABLE_MAX,
-};
+use crate::limits::{CORE_INSTANCES_PER_COMPONENT_MAX, POOL_WARM_SLOTS, TABLE_ELEMENTS_PER_TABLE_MAX};
 
 /// An engine whose instances come from a pool; from the host's allocator where the pool cannot be reserved.
-pub fn engine(memory_bytes: u64) -> Result<wasmtime::Engine, EngineError> {
+pub fn engine(capacity: Capacity) -> Result<wasmtime::Engine, EngineError> {
     let mut config = base();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots(memory_bytes, maps_max()))));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(capacity.slots)));
     match wasmtime::Engine::new(&config) {
         Ok(engine) => Ok(engine),
         Err(error) => {
@@ -54,19 +52,6 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
     pool
 }
 
-/// Slots for a host with this much memory and this many memory maps per process.
-fn slots(memory_bytes: u64, maps_max: u32) -> u32 {
-    let by_memory = u32::try_from(memory_bytes / POOL_BYTES_PER_SLOT).unwrap_or(u32::MAX);
-    let by_maps = maps_max / POOL_MAPS_PER_SLOT;
-    by_memory.min(by_maps).clamp(POOL_SLOTS_MIN, POOL_SLOTS_MAX)
-}
-
-/// Linux' bound of memory maps per process; its default where it cannot be read.
-fn maps_max() -> u32 {
-    const LINUX_DEFAULT: u32 = 65_530;
-    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(LINUX_DEFAULT)
-}
-
 /// Names the engine's version and settings: compiled code is only exchanged between engines with the same key.
 pub fn cache_key(engine: &wasmtime::Engine) -> String {
     let mut hasher = Sha256Hasher(sha2::Sha256::default());
@@ -103,17 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pool_follows_memory_and_maps_within_its_bounds() {
-        assert_eq!(slots(1 << 30, 65_530), 1024);
-        assert_eq!(slots(64 << 30, 65_530), 6553);
-        assert_eq!(slots(1 << 20, 65_530), POOL_SLOTS_MIN);
-        assert_eq!(slots(1 << 40, 10_000_000), POOL_SLOTS_MAX);
-    }
-
-    #[test]
     fn the_key_depends_on_settings_that_change_the_code_and_on_no_other() {
-        let pooled = engine(64 << 20).unwrap();
-        let larger = engine(128 << 20).unwrap();
+        let pooled = engine(Capacity::of_host(64 << 20)).unwrap();
+        let larger = engine(Capacity::of_host(128 << 20)).unwrap();
         assert_eq!(cache_key(&pooled), cache_key(&larger));
         let mut other = base();
         other.epoch_interruption(false);

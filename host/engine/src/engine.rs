@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, oneshot, watch};
 
 use crate::admission::Admission;
 use crate::cache::{Cache, Origin};
+use crate::capacity::Capacity;
 use crate::command::{self, Ready};
 use crate::component::{Component, ComponentKind, WasiVersion};
 use crate::config;
@@ -57,6 +58,7 @@ pub struct Engine {
 
 struct Inner {
     wasmtime: wasmtime::Engine,
+    capacity: Capacity,
     linker: GuestLinker,
     cache: Cache,
     loaded: Mutex<Loaded>,
@@ -85,7 +87,8 @@ pub struct EngineStats {
 
 impl Engine {
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
-        let wasmtime = config::engine(options.memory_bytes)?;
+        let capacity = Capacity::of_host(options.memory_bytes);
+        let wasmtime = config::engine(capacity)?;
         let inner = Inner {
             linker: GuestLinker::new(&wasmtime)?,
             cache: Cache::open(&options.cache_dir, &wasmtime)?,
@@ -95,6 +98,7 @@ impl Engine {
             compiled: AtomicU64::new(0),
             from_cache: AtomicU64::new(0),
             wasmtime,
+            capacity,
         };
         Ok(Engine { inner: Arc::new(inner) })
     }
@@ -110,7 +114,8 @@ impl Engine {
     pub async fn start(&self, spec: RunSpec, component: &Component, net: TaskNet) -> Result<Task, EngineError> {
         let net = net.with_hostname(&spec.hostname);
         let gate = gate(&spec, component.kind());
-        let context = TaskContext::new(spec, net, self.inner.wasmtime.clone(), self.inner.ticker.pulse().clone());
+        let inner = &self.inner;
+        let context = TaskContext::new(spec, net, inner.wasmtime.clone(), inner.capacity, inner.ticker.pulse().clone());
         let (cpu, memory) = (context.cpu.clone(), context.memory.clone());
         let (ready, is_ready) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);

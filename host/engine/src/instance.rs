@@ -126,7 +126,7 @@ impl Instance {
             ProxyPre::P3(pre) => pre.instantiate_async(&mut store).await.map(Proxy::P3),
             ProxyPre::P2(pre) => pre.instantiate_async(&mut store).await.map(Proxy::P2),
         };
-        Ok(Instance { proxy: proxy.map_err(|error| trap::start_error(&error, &context.memory))?, store })
+        Ok(Instance { proxy: proxy.map_err(|error| trap::start_error(&error, context))?, store })
     }
 
     /// Answer one request of WASI 0.2, then end.

@@ -6,6 +6,7 @@
 mod admission;
 mod cache;
 mod capability;
+mod capacity;
 mod command;
 mod component;
 mod config;

@@ -37,8 +37,9 @@ pub const POOL_SLOTS_MIN: u32 = 64;
 pub const POOL_SLOTS_MAX: u32 = 16_000;
 /// Host memory per instance slot, in bytes: an idle task needs a tenth of it.
 pub const POOL_BYTES_PER_SLOT: u64 = 1 << 20;
-/// Memory maps of the process per instance slot (see `vm.max_map_count`).
-pub const POOL_MAPS_PER_SLOT: u32 = 10;
+/// Memory maps of the process per instance slot (see `vm.max_map_count`): five quarters of four for a memory (zeros, image,
+/// zeros, guard) and of two for a stack (guard, stack) make 7.5, and the rest is for everything else in the process.
+pub const POOL_MAPS_PER_SLOT: u32 = 8;
 /// Slots of ended instances that are kept warm.
 pub const POOL_WARM_SLOTS: u32 = 100;
 

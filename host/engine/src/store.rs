@@ -12,6 +12,7 @@ use crate::capability::http::HttpClient;
 use crate::capability::logs::LogWriter;
 use crate::capability::sockets::SocketsView;
 use crate::capability::volumes;
+use crate::capacity::Capacity;
 use crate::error::EngineError;
 use crate::limits::{HANDLES_MAX, RANDOM_BYTES_MAX};
 use crate::memory::{MemoryBudget, StoreMemory};
@@ -53,15 +54,16 @@ pub struct TaskContext {
     pub net: TaskNet,
     pub cpu: Arc<CpuMeter>,
     pub memory: Arc<MemoryBudget>,
+    pub capacity: Capacity,
     engine: wasmtime::Engine,
     pulse: Arc<Pulse>,
 }
 
 impl TaskContext {
-    pub fn new(spec: RunSpec, net: TaskNet, engine: wasmtime::Engine, pulse: Arc<Pulse>) -> Arc<TaskContext> {
+    pub fn new(spec: RunSpec, net: TaskNet, engine: wasmtime::Engine, capacity: Capacity, pulse: Arc<Pulse>) -> Arc<TaskContext> {
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis));
         let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
-        Arc::new(TaskContext { spec, net, cpu, memory, engine, pulse })
+        Arc::new(TaskContext { spec, net, cpu, memory, capacity, engine, pulse })
     }
 
     /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.

@@ -5,6 +5,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::error::EngineError;
 use crate::memory::MemoryBudget;
+use crate::store::TaskContext;
 
 /// How a command ended.
 pub fn exit_of(result: wasmtime::Result<Result<(), ()>>, budget: &MemoryBudget) -> Exit {
@@ -40,10 +41,10 @@ pub fn backtrace_of(error: &wasmtime::Error) -> String {
 }
 
 /// Why a component could not be instantiated: no room, or its own fault.
-pub fn start_error(error: &wasmtime::Error, budget: &MemoryBudget) -> EngineError {
+pub fn start_error(error: &wasmtime::Error, context: &TaskContext) -> EngineError {
     let reason = format!("{error:#}");
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return EngineError::Full { reason };
+        return EngineError::Full { reason: format!("{reason}: {}", context.capacity) };
     }
     let no_maps = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
@@ -51,7 +52,7 @@ pub fn start_error(error: &wasmtime::Error, budget: &MemoryBudget) -> EngineErro
     if error.chain().any(no_maps) || reason.contains("Cannot allocate memory") {
         return EngineError::Full { reason: format!("{reason}; raise vm.max_map_count or free memory") };
     }
-    EngineError::StartFailed { message: message_of(error, budget), backtrace: backtrace_of(error) }
+    EngineError::StartFailed { message: message_of(error, &context.memory), backtrace: backtrace_of(error) }
 }
 
 /// The end of a task in which the host itself panicked.
