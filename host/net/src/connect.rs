@@ -165,6 +165,7 @@ impl Switch {
     async fn connect_service(&self, call: Call, service: ServiceId) -> Result<Connection, NetError> {
         let deadline = Instant::now() + limits::CONNECT_READY_WAIT;
         let mut look = Look::Everywhere;
+        let mut refused = false;
         loop {
             let changed = self.changed().notified();
             tokio::pin!(changed);
@@ -174,10 +175,12 @@ impl Switch {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
+            refused |= error != NetError::TimedOut;
             let now = Instant::now();
             let nothing_to_wait_for = group.candidates.is_empty() && !group.expects_tasks;
             if nothing_to_wait_for || now >= deadline {
-                return Err(error);
+                // The last look was cut short by the deadline: its silence says nothing of a service that had answered.
+                return Err(if refused { NetError::Refused } else { error });
             }
             // Either way it is time to look again, but not at once.
             let _ = timeout_at(deadline.min(now + limits::READY_POLL_INTERVAL), changed).await;
@@ -192,7 +195,7 @@ impl Switch {
             Look::Again => group.candidates.len().min(limits::BACKENDS_PER_LOOK_MAX),
         };
         let mut tried = HashSet::new();
-        let mut error = NetError::Refused;
+        let mut silent = 0;
         while tried.len() < tries {
             let Some((at, count)) = group.choose(&tried) else { break };
             tried.insert(at);
@@ -210,11 +213,11 @@ impl Switch {
                     connection.hold(count);
                     return Ok(connection);
                 }
-                Err(failure) => error = failure,
+                Err(failure) => silent += usize::from(failure == NetError::TimedOut),
             }
         }
-        // A service that cannot be reached refuses, whatever became of its backends; only silence is told apart.
-        Err(if error == NetError::TimedOut { error } else { NetError::Refused })
+        // A service that cannot be reached refuses, whatever became of its backends; only silence of all is told apart.
+        Err(if silent > 0 && silent == tried.len() { NetError::TimedOut } else { NetError::Refused })
     }
 
     async fn open_remote(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {

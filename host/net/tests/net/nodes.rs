@@ -192,6 +192,43 @@ async fn silence_is_a_timeout_for_a_service_and_for_a_task() {
     assert_eq!(started.elapsed(), Duration::from_secs(12));
 }
 
+/// A node far away, where nobody listens: it refuses, a while later.
+struct Far;
+
+impl Uplink for Far {
+    fn open(&self, _: NodeId, _: StreamHeader) -> OpenFuture {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Err(NetError::Refused)
+        })
+    }
+
+    fn send(&self, _: NodeId, _: DatagramHeader, _: Bytes) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_answered_no_refuses_though_the_last_look_was_cut_short() {
+    let switch = Switch::new(HOME, Arc::new(Far));
+    let client = attach(&switch, 1, &[BLUE]);
+    for tasks in [&[(2, AWAY)][..], &[(2, AWAY), (3, AWAY)]] {
+        switch.set_routes(routes().service(1, "rng", &[BLUE], tasks).build());
+        let started = Instant::now();
+        assert_eq!(client.connect(None, vip(BLUE, 1, 80)).await.unwrap_err(), NetError::Refused);
+        assert_eq!(started.elapsed(), Duration::from_secs(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_silent_backend_of_two_does_not_make_a_refusal_silence() {
+    let nodes = two_nodes();
+    nodes.wire.0.silent.lock().unwrap().push(AWAY);
+    let _own = attach(&nodes.home, 3, &[BLUE]);
+    nodes.home.set_routes(routes().service(1, "rng", &[BLUE], &[(2, AWAY), (3, HOME)]).build());
+    for _ in 0..2 {
+        assert_eq!(nodes.client.connect(None, vip(BLUE, 1, 80)).await.unwrap_err(), NetError::Refused);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_task_elsewhere_is_reached_directly_or_refuses_at_once() {
     let nodes = two_nodes();

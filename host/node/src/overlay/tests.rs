@@ -19,6 +19,8 @@ const PACKET_BYTES: usize = 1_400;
 struct Wire {
     services: Arc<Mutex<BTreeMap<NodeId, Arc<OverlayService>>>>,
     from: NodeId,
+    /// Streams are taken, and nobody answers on them.
+    silent: Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Wire {
@@ -46,7 +48,13 @@ impl Carrier for Wire {
         };
         let (near, far) = memory_stream::pair();
         let from = memory_stream::peer(self.from.0, Role::Worker);
-        tokio::spawn(async move { service.serve(from, far).await });
+        let silent = self.silent.load(std::sync::atomic::Ordering::Relaxed);
+        tokio::spawn(async move {
+            if silent {
+                std::future::pending::<()>().await;
+            }
+            service.serve(from, far).await;
+        });
         Ok(near)
     }
 
@@ -107,6 +115,41 @@ async fn a_reset_is_no_end() {
     let mut buffer = [0; 8];
     let error = timeout(LIMIT, near.read(&mut buffer)).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// Nothing on the way counts the time; that the link itself stays up is the keep-alive's business.
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lives_for_days() {
+    let (mut near, mut far, _nets) = connected().await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(10 * 24 * 3600)).await;
+        near.write_all(b"ping").await.unwrap();
+        let mut heard = [0; 4];
+        far.read_exact(&mut heard).await.unwrap();
+        far.write_all(&heard).await.unwrap();
+        near.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"ping");
+    }
+}
+
+/// A link without traffic is spoken on well before either end takes it for dead.
+#[test]
+fn links_are_kept_alive_before_they_count_as_dead() {
+    use crate::limits::{MANAGER_IDLE, MANAGER_KEEP_ALIVE, WORKER_IDLE, WORKER_KEEP_ALIVE};
+    for (keep_alive, idle) in [(MANAGER_KEEP_ALIVE, MANAGER_IDLE), (WORKER_KEEP_ALIVE, WORKER_IDLE), (MANAGER_KEEP_ALIVE, WORKER_IDLE)] {
+        assert!(keep_alive * 3 <= idle, "{keep_alive:?} {idle:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_takes_the_stream_and_says_nothing_is_a_timeout() {
+    let wire = Wire::default();
+    let (here, _there) = (wire.node(1), wire.node(2));
+    let client = attach(&here, 1);
+    wire.silent.store(true, std::sync::atomic::Ordering::Relaxed);
+    let started = tokio::time::Instant::now();
+    assert_eq!(client.connect(None, at(address(2), 80)).await.err(), Some(NetError::TimedOut));
+    assert_eq!(started.elapsed(), minicloud_net::limits::CONNECT_TIMEOUT);
 }
 
 #[tokio::test]
