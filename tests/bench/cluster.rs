@@ -154,11 +154,11 @@ impl Node {
         text.trim().parse().ok().and_then(Pid::from_raw).context("the file of the process id holds none")
     }
 
-    /// Ends the node's process at once, as a power cut would.
-    pub fn kill(&self) -> anyhow::Result<()> {
+    /// Ends the node's process at once, as a power cut would, and answers its id.
+    pub fn kill(&self) -> anyhow::Result<Pid> {
         let pid = self.pid()?;
         kill_process(pid, Signal::KILL)?;
-        wait_for("the killed process is gone", || test_kill_process(pid).is_err().then_some(()))
+        Ok(pid)
     }
 
     /// The body of an answer with status 200 of a published port on this node.
@@ -172,6 +172,11 @@ impl Node {
         let (head, body) = answer.split_once("\r\n\r\n")?;
         (head.split(' ').nth(1)? == "200").then(|| body.to_owned())
     }
+}
+
+/// Waits until a process is no more: it stays for a while after its end where the system is slow to collect it.
+pub fn wait_gone(pid: Pid) -> anyhow::Result<()> {
+    wait_for("the killed process is gone", || test_kill_process(pid).is_err().then_some(()))
 }
 
 /// Waits until `look` answers, at most for [`PATIENCE`].

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use crate::cluster::{Cluster, wait_for};
+use crate::cluster::{Cluster, wait_for, wait_gone};
 use crate::figure::{Figure, Unit};
 
 const RUNS: usize = 10;
@@ -15,10 +15,11 @@ pub fn run() -> anyhow::Result<Vec<Figure>> {
         let leader = wait_for("a leader", || cluster.leader(0))?;
         let survivor = &cluster.nodes[(0..cluster.nodes.len()).find(|node| *node != leader).context("a cluster of one")?];
         let began = Instant::now();
-        cluster.nodes[leader].kill()?;
+        let killed = cluster.nodes[leader].kill()?;
         let network = format!("after{run}");
         wait_for("a write is accepted", || survivor.ok(&["network", "create", "--driver", "overlay", &network]).ok())?;
         took.push(began.elapsed());
+        wait_gone(killed)?;
         cluster.nodes[leader].ok(&["start"])?;
         wait_for("all managers are reachable again", || all_reachable(&cluster).then_some(()))?;
     }
