@@ -12,11 +12,11 @@ pub fn line(text: impl Display) {
 
 /// One line of the common log format, without its newline.
 ///
-/// `seconds` are Unix seconds. WASI tells a handler no peer address, so the host is `-`.
-pub fn access(seconds: i64, method: &str, path: &str, status: u16, bytes: usize) -> String {
+/// `seconds` are Unix seconds.
+pub fn access(seconds: i64, client: Option<&str>, method: &str, path: &str, status: u16, bytes: usize) -> String {
     let time = common_time(seconds);
-    let (method, path) = (printable(method), printable(path));
-    format!("- - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes}")
+    let (client, method, path) = (printable(client.unwrap_or("-")), printable(method), printable(path));
+    format!("{client} - - [{time}] \"{method} {path} HTTP/1.1\" {status} {bytes}")
 }
 
 /// `10/Oct/2000:13:55:36 +0000`, always in UTC.
@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn access_line_is_in_the_common_format() {
-        assert_eq!(access(971_186_136, "GET", "/32", 200, 32), "- - - [10/Oct/2000:13:55:36 +0000] \"GET /32 HTTP/1.1\" 200 32");
+        let rest = "- - [10/Oct/2000:13:55:36 +0000] \"GET /32 HTTP/1.1\" 200 32";
+        assert_eq!(access(971_186_136, None, "GET", "/32", 200, 32), format!("- {rest}"));
+        assert_eq!(access(971_186_136, Some("2001:db8::7"), "GET", "/32", 200, 32), format!("2001:db8::7 {rest}"));
     }
 
     #[test]
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_request_cannot_forge_a_line() {
-        let line = access(0, "GET", "/\n\"x", 404, 0);
+        let line = access(0, None, "GET", "/\n\"x", 404, 0);
         assert!(line.contains("/\\n\\\"x"), "{line}");
     }
 }

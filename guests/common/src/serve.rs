@@ -11,13 +11,15 @@ pub struct RequestLine {
     pub method: String,
     /// Path and query.
     pub path: String,
+    /// Address of the client; only the host's word for it is believed.
+    pub client: Option<String>,
 }
 
 impl RequestLine {
     pub fn of(request: &Request) -> Self {
         let path = request.get_path_with_query();
         let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
-        Self { method: method_name(request.get_method()), path }
+        Self { method: method_name(request.get_method()), path, client: client(request) }
     }
 
     /// The method a resource decides on: `HEAD` is `GET` whose body is not sent.
@@ -35,10 +37,18 @@ impl RequestLine {
     }
 }
 
+/// The last of those that the request is said to come from: the host adds it, what stands before it anybody may claim.
+fn client(request: &Request) -> Option<String> {
+    let value = request.get_headers().get("x-forwarded-for").pop()?;
+    let list = String::from_utf8(value).ok()?;
+    list.rsplit(',').next().map(|last| last.trim().to_owned())
+}
+
 /// Logs the request and answers it.
 pub fn respond(line: &RequestLine, reply: Reply) -> Result<Response, ErrorCode> {
     let bytes = if line.is_head() { 0 } else { reply.body.len() };
-    log::line(log::access(clock::unix_seconds(), &line.method, &line.path, reply.status, bytes));
+    let client = line.client.as_deref();
+    log::line(log::access(clock::unix_seconds(), client, &line.method, &line.path, reply.status, bytes));
     response(reply, line.is_head())
 }
 

@@ -1,9 +1,10 @@
 //! The HTTP server of a task: accepts on the task's own addresses, admits requests, hands them to its instances.
 //!
 //! A connection is no request: one that is kept alive and idle holds nothing. Draining answers what has been sent,
-//! asks clients to reconnect elsewhere, then closes.
+//! asks clients to reconnect elsewhere, then closes. WASI has no word for the client's address, so it is told in the
+//! header that proxies use, as the last of its list.
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::channel::oneshot;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -32,6 +33,9 @@ use crate::instance::{self, Instances, Job};
 use crate::limits::{CONNECTIONS_PER_TASK_MAX, DRAIN_LINGER, HTTP_BACKLOG, HTTP_HEAD_TIMEOUT};
 use crate::meter::Turn;
 use crate::store::TaskContext;
+
+/// Whom a request came from: what the client claims, then its true address.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the connections of a task share.
 struct Server {
@@ -123,8 +127,10 @@ fn ended_instance(ended: Result<Exit, tokio::task::JoinError>) -> Exit {
 impl Server {
     async fn serve(self: Arc<Self>, connection: Connection) {
         let mut draining = self.draining.clone();
-        let service = service_fn(move |request| {
+        let client = connection.remote.ip().to_canonical();
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
             let server = self.clone();
+            tell_client(request.headers_mut(), client);
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
         let serving = http1::Builder::new()
@@ -168,6 +174,17 @@ impl Server {
             Err(oneshot::Canceled) => Err(Refusal::Trapped),
         }
     }
+}
+
+fn tell_client(headers: &mut HeaderMap, client: IpAddr) {
+    let mut told = Vec::new();
+    for claimed in headers.get_all(FORWARDED_FOR) {
+        told.extend_from_slice(claimed.as_bytes());
+        told.extend_from_slice(b", ");
+    }
+    told.extend_from_slice(client.to_string().as_bytes());
+    let told = HeaderValue::from_bytes(&told).expect("header values and an address make a header value");
+    headers.insert(FORWARDED_FOR, told);
 }
 
 /// Guests see an absolute URI; a client that names no host means this task.

@@ -46,6 +46,8 @@ async fn a_guest_sees_whom_the_client_asked_for() {
     for name in ["http2", "http3"] {
         let (_, body) = get(&client, name, "/headers").await;
         assert!(text(&body).starts_with(&format!("authority: {name}\n")), "{}", text(&body));
+        let own = client.addresses().values().next().expect("the client is on a network");
+        assert!(text(&body).contains(&format!("x-forwarded-for: {own}\n")), "{}", text(&body));
     }
 }
 
