@@ -182,7 +182,7 @@ fn who_may_not_enter_is_told_what_to_do() {
     let new = node.ok(&["join-token", "--rotate", "-q", "worker"]).trim().to_owned();
     assert_ne!(old, new);
     let listen = format!("{}:2377", cluster.address(50));
-    let stranger = Node { data_dir: cluster.folder().join("stranger"), ip: cluster.address(50) };
+    let stranger = Node { data_dir: cluster.folder().join("stranger"), ip: cluster.address(50), namespace: None };
     let join = |token: &str, at: &str| one_error(&stranger, &["join", "--listen-addr", &listen, "--token", token, at]);
     let rotated = join(&old, &manager);
     assert!(rotated.contains("join-token worker"), "{rotated}");

@@ -6,7 +6,9 @@ mod cluster;
 mod damage;
 mod dockercoins;
 mod faults;
+mod isolation;
 mod membership;
+mod namespaces;
 #[path = "../web/page.rs"]
 mod page;
 mod redis_library;

@@ -25,6 +25,8 @@ pub struct Cluster {
 pub struct Node {
     pub data_dir: PathBuf,
     pub ip: IpAddr,
+    /// The Linux network namespace that it is to run in; `None`: that of the test.
+    pub namespace: Option<String>,
 }
 
 impl Cluster {
@@ -47,10 +49,15 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// No node yet.
+    pub fn empty() -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        Cluster { folder, subnet: own_subnet(), nodes: Vec::new() }
+    }
+
     /// One node that founded a cluster.
     pub fn found() -> Cluster {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let mut cluster = Cluster { folder, subnet: own_subnet(), nodes: Vec::new() };
+        let mut cluster = Cluster::empty();
         let node = cluster.add_node();
         let (listen, dns) = (format!("{}:2377", node.ip), format!("{}:{DNS_PORT}", node.ip));
         node.ok(&["init", "--listen-addr", &listen, "--dns-addr", &dns, "--hostname", "node1"]);
@@ -77,10 +84,11 @@ impl Cluster {
         number - 1
     }
 
-    fn add_node(&mut self) -> &Node {
+    /// A node that is not made yet.
+    pub fn add_node(&mut self) -> &Node {
         let number = self.nodes.len() + 1;
         let ip = Ipv4Addr::new(127, self.subnet[0], self.subnet[1], number as u8).into();
-        self.nodes.push(Node { data_dir: self.folder.path().join(format!("n{number}")), ip });
+        self.nodes.push(Node { data_dir: self.folder.path().join(format!("n{number}")), ip, namespace: None });
         &self.nodes[number - 1]
     }
 
@@ -117,7 +125,11 @@ impl Node {
 
     /// The command line against this node, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minicloud"));
+        let program = env!("CARGO_BIN_EXE_minicloud");
+        let mut command = match &self.namespace {
+            Some(namespace) => programs::in_namespace(namespace, program),
+            None => Command::new(program),
+        };
         command.arg("--data-dir").arg(&self.data_dir).args(args);
         command
     }

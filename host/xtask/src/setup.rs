@@ -52,6 +52,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("dig", "dnsutils"),
     ("redis-cli", "redis-tools"),
     ("httping", "httping"),
+    ("ip", "iproute2"),
 ];
 
 /// Installs the clients where that is possible; tests that miss theirs count as skipped.

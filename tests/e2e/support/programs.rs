@@ -25,6 +25,13 @@ fn exists(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
+/// A command that runs in a network namespace of Linux.
+pub fn in_namespace(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, program]);
+    command
+}
+
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub struct Ran {
