@@ -104,6 +104,7 @@ impl Cluster {
     pub async fn open(env: &Env, directory: &Path, peers: &Peers, tuning: &Tuning) -> Result<Cluster, ClusterError> {
         let log = LogStore::open(env, directory)?;
         let machine = Machine::open(env, directory)?;
+        crate::raft::check_pair(directory, &log, &machine)?;
         let local = peers.local();
         let config = crate::raft::config(&local.cluster().to_string(), tuning).map_err(|error| ClusterError::Raft(error.to_string()))?;
         learn_members(peers, &machine.state());

@@ -101,6 +101,18 @@ impl StoreError {
     }
 }
 
+/// Fails when one of the two files is not what it was when the other was written: each alone looks like a new one.
+pub fn check_pair(directory: &Path, log: &log::LogStore, machine: &machine::Machine) -> Result<(), StoreError> {
+    let applied = machine.has_applied();
+    if applied && log.is_new() {
+        return Err(StoreError::damaged(&directory.join(log::FILE), "it is empty, though the state was made from it"));
+    }
+    if !applied && log.was_purged() {
+        return Err(StoreError::damaged(&directory.join(machine::FILE), "it is empty, though the log goes on from it"));
+    }
+    Ok(())
+}
+
 /// What differs between disks, and in simulations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {

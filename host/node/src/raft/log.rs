@@ -68,6 +68,17 @@ impl LogStore {
         Ok(LogStore { shared })
     }
 
+    /// Nothing was ever written into it.
+    pub fn is_new(&self) -> bool {
+        let memory = self.shared.memory();
+        memory.last().is_none() && memory.purged.is_none() && memory.vote.is_none()
+    }
+
+    /// Its first entries are gone, as the state on disk holds what they did.
+    pub fn was_purged(&self) -> bool {
+        self.shared.memory().purged.is_some()
+    }
+
     async fn append_with(
         &mut self,
         entries: impl IntoIterator<Item = Entry>,

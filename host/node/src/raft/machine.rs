@@ -73,6 +73,11 @@ impl Machine {
         self.shared.applied().state.clone()
     }
 
+    /// Whether any entry of the log has reached the state.
+    pub fn has_applied(&self) -> bool {
+        self.shared.applied().position.applied.is_some()
+    }
+
     /// Looks at the state without keeping it alive.
     pub fn downgrade(&self) -> WeakMachine {
         WeakMachine(Arc::downgrade(&self.shared))
