@@ -20,6 +20,7 @@ mod slots;
 mod update;
 
 use draft::Draft;
+pub use restart::is_followed;
 
 /// At most [`crate::limits::PLAN_CHANGES_MAX`] changes, in the order in which they must be applied.
 #[derive(Clone, Debug, Default, PartialEq)]

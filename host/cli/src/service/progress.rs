@@ -103,7 +103,14 @@ fn end(service: &str, progress: &Progress) -> Option<anyhow::Result<()>> {
         let why = if progress.update_message.is_empty() { String::new() } else { format!(": {}", progress.update_message) };
         return Some(Err(anyhow::anyhow!("the update of service {service} is paused{why}; see 'minicloud service ps {service}'")));
     }
-    progress.converged.then_some(Ok(()))
+    match progress.given_up.as_slice() {
+        [first, ..] if progress.is_hopeless() => {
+            let why = if first.error.is_empty() { first.state.to_string() } else { first.error.clone() };
+            let name = &first.name;
+            Some(Err(anyhow::anyhow!("{name} ended and is not restarted: {why}; see 'minicloud service ps --no-trunc {service}'")))
+        }
+        _ => progress.converged.then_some(Ok(())),
+    }
 }
 
 /// Waits until the tasks of a service that is being removed have stopped.
@@ -149,6 +156,19 @@ mod tests {
         let paused = Progress { update_state: Some(UpdateState::Paused), update_message: "web.1 failed: boom".into(), ..progress.clone() };
         let error = end("web", &paused).unwrap().unwrap_err().to_string();
         assert_eq!(error, "the update of service web is paused: web.1 failed: boom; see 'minicloud service ps web'");
+        let task = minicloud_node::api::types::ProgressTask {
+            id: minicloud_core::id::TaskId(1),
+            slot: Some(1),
+            name: "web.1".into(),
+            state: minicloud_core::task::TaskState::Failed,
+            node: None,
+            error: "exit code 7".into(),
+        };
+        let partly = Progress { given_up: vec![task.clone()], desired: 3, ..progress.clone() };
+        assert!(end("web", &partly).is_none(), "another task is still on its way");
+        let hopeless = Progress { given_up: vec![task], ..progress.clone() };
+        let error = end("web", &hopeless).unwrap().unwrap_err().to_string();
+        assert_eq!(error, "web.1 ended and is not restarted: exit code 7; see 'minicloud service ps --no-trunc web'");
         let removed = Progress { removed: true, converged: true, ..progress };
         assert!(end("web", &removed).unwrap().unwrap_err().to_string().contains("removed meanwhile"));
     }

@@ -71,6 +71,11 @@ fn restart(draft: &mut Draft, service: &Service, slot: Slot, last: &Arc<Task>) {
     }
 }
 
+/// Whether a task that ended by itself is followed by another, once its delay has passed.
+pub fn is_followed(last: &Task, policy: &RestartPolicy) -> bool {
+    backoff(last, policy, last.ended_at.unwrap_or_default()).is_some()
+}
+
 /// When a task that ended by itself is followed by another; `None`: never.
 pub(super) fn backoff(last: &Task, policy: &RestartPolicy, now: Timestamp) -> Option<Backoff> {
     let wanted = match policy.condition {

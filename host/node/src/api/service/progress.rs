@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use minicloud_core::id::ServiceId;
+use minicloud_core::plan::is_followed;
 use minicloud_core::spec::{RestartCondition, ServiceMode};
 use minicloud_core::state::{Availability, ClusterState, Service, Slot, Task, UpdateState};
 use minicloud_core::task::TaskState;
@@ -48,7 +49,7 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
 }
 
 fn is_last(progress: &Progress) -> bool {
-    progress.removed || progress.converged || progress.update_state == Some(UpdateState::Paused)
+    progress.removed || progress.converged || progress.update_state == Some(UpdateState::Paused) || progress.is_hopeless()
 }
 
 /// How many tasks a service wants.
@@ -86,17 +87,34 @@ pub fn progress(state: &ClusterState, service: ServiceId) -> Progress {
     let desired = desired_tasks(state, service);
     let update = service.update.as_ref();
     let updating = update.is_some_and(|update| update.state != UpdateState::Completed);
+    let given_up: Vec<ProgressTask> = given_up(state, service).into_iter().map(|task| progress_task(state, task)).collect();
     let settled = service.allocated == service.version && !updating && !outdated && !surplus;
     Progress {
         running: count(running),
         desired,
         converged: !service.removing && settled && count(running + done) == desired,
-        tasks: slots.values().map(|task| progress_task(state, task)).collect(),
+        tasks: slots.values().map(|task| progress_task(state, task)).chain(given_up.iter().cloned()).collect(),
         update_state: update.map(|update| update.state),
         update_message: update.map(|update| update.message.clone()).unwrap_or_default(),
         removed: false,
         stopping: count(stopping),
+        given_up,
     }
+}
+
+/// Of each slot in which nothing runs or will run the task that failed last.
+fn given_up<'a>(state: &'a ClusterState, service: &Service) -> Vec<&'a Arc<Task>> {
+    let mut slots: BTreeMap<Slot, &Arc<Task>> = BTreeMap::new();
+    for task in state.tasks_of_service(service.id) {
+        let newest = slots.entry(task.slot).or_insert(task);
+        if (task.created, task.id) > (newest.created, newest.id) {
+            *newest = task;
+        }
+    }
+    let current = |task: &Task| task.template_version >= service.template_version;
+    let over = |task: &Task| task.ended_unasked && !task.is_live() && !ended_for_good(service, task);
+    let policy = &service.spec.task.restart;
+    slots.into_values().filter(|task| current(task) && over(task) && !is_followed(task, policy)).collect()
 }
 
 /// The last task of each slot that is still to be filled.

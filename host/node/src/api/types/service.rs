@@ -277,6 +277,18 @@ pub struct Progress {
     /// Tasks that still have to stop.
     #[serde(default)]
     pub stopping: u32,
+    /// Tasks that failed and are not followed by others, as their service wants it: it never converges with them.
+    #[serde(default)]
+    pub given_up: Vec<ProgressTask>,
+}
+
+impl Progress {
+    /// All that is still missing is missing for good.
+    pub fn is_hopeless(&self) -> bool {
+        let missing = self.desired.saturating_sub(self.running) as usize;
+        let done = self.tasks.iter().filter(|task| task.state == TaskState::Complete).count();
+        !self.given_up.is_empty() && self.given_up.len() + done >= missing
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
