@@ -3,10 +3,12 @@
 
 mod clients;
 mod cluster;
+mod commands;
 mod damage;
 mod dockercoins;
 mod faults;
 mod isolation;
+mod keys;
 mod membership;
 mod namespaces;
 #[path = "../web/page.rs"]
@@ -14,3 +16,4 @@ mod page;
 mod redis_library;
 mod support;
 mod udp;
+mod updates;
