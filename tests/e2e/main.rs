@@ -13,6 +13,7 @@ mod membership;
 mod namespaces;
 #[path = "../web/page.rs"]
 mod page;
+mod rates;
 mod redis_library;
 mod support;
 mod udp;

@@ -11,7 +11,7 @@ use anyhow::bail;
 const HELP: &str = "usage: cargo xtask COMMAND
 
   demo [ARGS]     build everything (release) and run `minicloud demo ARGS`
-  test            formatting, lints and every test
+  test [--full]   formatting, lints and every test; --full: the rates of DockerCoins too, on an idle machine
   bench [ARGS]    measure what minicloud promises, on the release build
   guests          build the web page and the guest components only";
 

@@ -1,15 +1,28 @@
 //! `cargo xtask test`: formatting, lints, and every test from unit to browser.
-use anyhow::ensure;
+use anyhow::bail;
 
 use crate::{run, setup};
 
+/// How much is tested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Ordinary,
+    /// With the tests that take minutes and an idle machine.
+    Full,
+}
+
 pub fn test(args: &[String]) -> anyhow::Result<()> {
-    ensure!(args.is_empty(), "usage: cargo xtask test");
+    let extent = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Extent::Ordinary,
+        ["--full"] => Extent::Full,
+        _ => bail!("usage: cargo xtask test [--full]"),
+    };
     setup::guests()?;
     setup::clients()?;
     web()?;
     guests()?;
-    host()
+    host()?;
+    if extent == Extent::Full { rates() } else { Ok(()) }
 }
 
 fn web() -> anyhow::Result<()> {
@@ -26,4 +39,9 @@ fn host() -> anyhow::Result<()> {
     run::cargo(&["fmt", "--all", "--check"])?;
     run::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     run::cargo(&["test", "--workspace"])
+}
+
+/// One after the other, as they measure time.
+fn rates() -> anyhow::Result<()> {
+    run::cargo(&["test", "--workspace", "--test", "e2e", "--", "--ignored", "--nocapture", "--test-threads", "1"])
 }
