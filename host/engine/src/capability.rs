@@ -1,5 +1,7 @@
-//! What a task may reach, one room for each: its network, HTTP over it, its log, its volumes.
+//! What a task may reach, one room for each: its network, HTTP over it, its log, its volumes,
+//! and what minicloud tells it of itself.
 pub mod http;
 pub mod logs;
 pub mod sockets;
+pub mod task;
 pub mod volumes;

@@ -18,7 +18,19 @@ pub async fn run(context: Arc<TaskContext>, component: Component, turn: Arc<Turn
     let mut ready = Some(ready);
     let result = call(&context, &component, &turn, &mut ready).await;
     match (result, ready) {
-        (Ok(result), _) => trap::exit_of(result, &context.memory),
+        (Ok(result), _) => {
+            let ready = context.lifecycle.take_ready();
+            let exit = trap::exit_of(result, &context.memory);
+            match exit {
+                // It ended well without ever saying that it was ready: then it was.
+                Exit::Completed | Exit::Failed { .. } => drop(ready.map(|ready| ready.send(Ok(())))),
+                Exit::Trapped { .. } | Exit::Stopped => {}
+            }
+            match exit {
+                Exit::Completed if context.lifecycle.is_stopping() => Exit::Stopped,
+                exit => exit,
+            }
+        }
         (Err(error), ready) => {
             let message = error.to_string();
             if let Some(ready) = ready {
@@ -38,7 +50,11 @@ async fn call(
     ready: &mut Option<Ready>,
 ) -> Result<wasmtime::Result<Result<(), ()>>, EngineError> {
     let mut store = context.store(turn)?;
-    let mut announce = || ready.take().map(|ready| ready.send(Ok(())));
+    let mut announce = || match ready.take() {
+        Some(ready) if component.says_ready() => context.lifecycle.await_ready(ready),
+        Some(ready) => drop(ready.send(Ok(()))),
+        None => {}
+    };
     let failed = |error: wasmtime::Error| trap::start_error(&error, context);
     match component.entry() {
         Entry::CommandP3(command) => {

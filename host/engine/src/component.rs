@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use minicloud_core::spec::Digest;
 use wasmtime::component::InstancePre;
+use wasmtime::component::types::ComponentItem;
 use wasmtime_wasi_http::handler::ProxyPre;
 
+use crate::capability::task;
 use crate::error::EngineError;
 use crate::linker::GuestLinker;
 use crate::store::GuestState;
@@ -46,6 +48,7 @@ pub struct Component {
 struct Inner {
     digest: Digest,
     entry: Entry,
+    says_ready: bool,
 }
 
 /// Ready to instantiate, by kind.
@@ -59,7 +62,7 @@ impl Component {
     /// Link what was compiled, and find out what it is.
     pub fn link(digest: Digest, linker: &GuestLinker, component: &wasmtime::component::Component) -> Result<Component, EngineError> {
         let entry = entry_of(&linker.link(component)?).ok_or(EngineError::NothingToRun)?;
-        Ok(Component { inner: Arc::new(Inner { digest, entry }) })
+        Ok(Component { inner: Arc::new(Inner { digest, entry, says_ready: says_ready(component) }) })
     }
 
     pub fn digest(&self) -> Digest {
@@ -75,6 +78,11 @@ impl Component {
         }
     }
 
+    /// It says itself when it is ready.
+    pub(crate) fn says_ready(&self) -> bool {
+        self.inner.says_ready
+    }
+
     pub(crate) fn entry(&self) -> &Entry {
         &self.inner.entry
     }
@@ -84,6 +92,15 @@ impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Component({}, {})", self.digest(), self.kind())
     }
+}
+
+fn says_ready(component: &wasmtime::component::Component) -> bool {
+    let engine = component.engine();
+    let (ty, interface) = (component.component_type(), |name: &str| name.split('@').next() == task::LIFECYCLE.split('@').next());
+    ty.imports(engine).any(|(name, item)| match item.ty {
+        ComponentItem::ComponentInstance(instance) => interface(name) && instance.exports(engine).any(|(name, _)| name == task::READY),
+        _ => false,
+    })
 }
 
 /// The newest entry point it has; an HTTP handler before `run`.

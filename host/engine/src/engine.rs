@@ -114,15 +114,15 @@ impl Engine {
     pub async fn start(&self, spec: RunSpec, component: &Component, net: TaskNet) -> Result<Task, EngineError> {
         let net = net.with_hostname(&spec.hostname);
         let gate = gate(&spec, component.kind());
-        let inner = &self.inner;
-        let context = TaskContext::new(spec, net, inner.wasmtime.clone(), inner.capacity, inner.ticker.pulse().clone());
-        let (cpu, memory) = (context.cpu.clone(), context.memory.clone());
+        let (draining, is_draining) = watch::channel(false);
+        let (inner, stopping) = (&self.inner, is_draining.clone());
+        let context = TaskContext::new(spec, net, inner.wasmtime.clone(), inner.capacity, inner.ticker.pulse().clone(), stopping);
+        let (cpu, memory, lifecycle) = (context.cpu.clone(), context.memory.clone(), context.lifecycle.clone());
         let (ready, is_ready) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
-        let (draining, is_draining) = watch::channel(false);
         let running = run(context, component.clone(), gate.as_ref().map(|gate| gate.admission.clone()), is_draining, ready);
         let abort = self.guests()?.spawn(until_end(running, exit_sender)).abort_handle();
-        let task = Task { abort, exit, draining, cpu, memory, gate };
+        let task = Task { abort, exit, draining, cpu, memory, lifecycle, gate };
         match tokio::time::timeout(START_TIMEOUT, is_ready).await {
             Ok(Ok(Ok(()))) => Ok(task),
             Ok(Ok(Err(error))) => Err(error),

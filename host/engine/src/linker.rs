@@ -1,4 +1,5 @@
-//! What a component may import, interface by interface: WASI 0.2 and 0.3, both offered to every task.
+//! What a component may import, interface by interface: WASI 0.2 and 0.3 and `minicloud:task`,
+//! all offered to every task.
 //!
 //! `wasi:sockets` and `wasi:http` lead to the virtual network; wasmtime-wasi's sockets of the operating system are
 //! not linked at all, so an interface forgotten here is a link error and never a way out.
@@ -9,7 +10,7 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::random::WasiRandom;
 
-use crate::capability::sockets;
+use crate::capability::{sockets, task};
 use crate::error::EngineError;
 use crate::store::GuestState;
 
@@ -73,6 +74,9 @@ const OFFERED_P3: &[&str] = &[
     "wasi:http/client",
 ];
 
+/// Interfaces of our own (`wit/minicloud.wit`), version 0.1.
+const OFFERED_OWN: &[&str] = &["minicloud:task/task-info", "minicloud:task/lifecycle"];
+
 /// The linker of an engine; one serves all tasks.
 pub struct GuestLinker {
     linker: Linker<GuestState>,
@@ -81,7 +85,7 @@ pub struct GuestLinker {
 impl GuestLinker {
     pub fn new(engine: &wasmtime::Engine) -> Result<GuestLinker, EngineError> {
         let mut linker = Linker::new(engine);
-        let linked = add_p2(&mut linker).and_then(|()| add_p3(&mut linker));
+        let linked = add_p2(&mut linker).and_then(|()| add_p3(&mut linker)).and_then(|()| task::add_to_linker(&mut linker));
         linked.map_err(|error| EngineError::Setup { reason: format!("{error:#}") })?;
         Ok(GuestLinker { linker })
     }
@@ -160,6 +164,7 @@ fn needs_a_host(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
 fn is_offered(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
     match version {
+        _ if interface.starts_with("minicloud:") => version.starts_with("0.1.") && OFFERED_OWN.contains(&interface),
         _ if version.starts_with("0.2.") => OFFERED_P2.contains(&interface),
         _ if version.starts_with("0.3.") => OFFERED_P3.contains(&interface),
         _ => false,
@@ -174,6 +179,8 @@ mod tests {
     fn an_import_is_known_by_interface_and_version() {
         assert!(is_offered("wasi:sockets/tcp@0.2.3"));
         assert!(is_offered("wasi:http/client@0.3.0"));
+        assert!(is_offered("minicloud:task/lifecycle@0.1.0"));
+        assert!(!is_offered("minicloud:task/lifecycle@0.2.0"));
         assert!(!is_offered("wasi:sockets/tcp@0.3.0"));
         assert!(!is_offered("wasi:keyvalue/store@0.2.0"));
         assert!(!is_offered("wasi:http/types"));

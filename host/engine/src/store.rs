@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use minicloud_core::task::LogStream;
 use minicloud_net::TaskNet;
+use tokio::sync::watch;
 use wasmtime::Store;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -11,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::capability::http::HttpClient;
 use crate::capability::logs::LogWriter;
 use crate::capability::sockets::SocketsView;
+use crate::capability::task::Lifecycle;
 use crate::capability::volumes;
 use crate::capacity::Capacity;
 use crate::error::EngineError;
@@ -27,6 +29,7 @@ pub struct GuestState {
     http: WasiHttpCtx,
     http_client: HttpClient,
     net: TaskNet,
+    lifecycle: Arc<Lifecycle>,
     memory: StoreMemory,
 }
 
@@ -46,6 +49,10 @@ impl GuestState {
     pub fn sockets(&mut self) -> SocketsView<'_> {
         SocketsView { net: &self.net, table: &mut self.table }
     }
+
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
 }
 
 /// One task, as all of its instances share it.
@@ -55,15 +62,25 @@ pub struct TaskContext {
     pub cpu: Arc<CpuMeter>,
     pub memory: Arc<MemoryBudget>,
     pub capacity: Capacity,
+    pub lifecycle: Arc<Lifecycle>,
     engine: wasmtime::Engine,
     pulse: Arc<Pulse>,
 }
 
 impl TaskContext {
-    pub fn new(spec: RunSpec, net: TaskNet, engine: wasmtime::Engine, capacity: Capacity, pulse: Arc<Pulse>) -> Arc<TaskContext> {
+    /// `stopping` turns true once the task is told to stop.
+    pub fn new(
+        spec: RunSpec,
+        net: TaskNet,
+        engine: wasmtime::Engine,
+        capacity: Capacity,
+        pulse: Arc<Pulse>,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<TaskContext> {
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis));
         let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
-        Arc::new(TaskContext { spec, net, cpu, memory, capacity, engine, pulse })
+        let lifecycle = Arc::new(Lifecycle::new(&spec, stopping));
+        Arc::new(TaskContext { spec, net, cpu, memory, capacity, lifecycle, engine, pulse })
     }
 
     /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.
@@ -76,6 +93,7 @@ impl TaskContext {
             http: WasiHttpCtx::new(),
             http_client: HttpClient::new(self.net.clone()),
             net: self.net.clone(),
+            lifecycle: self.lifecycle.clone(),
             memory: StoreMemory::new(self.memory.clone()),
         };
         let mut store = Store::new(&self.engine, state);

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::admission::Admission;
+use crate::capability::task::Lifecycle;
 use crate::memory::MemoryBudget;
 use crate::meter::CpuMeter;
 
@@ -17,6 +18,7 @@ pub struct Task {
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) memory: Arc<MemoryBudget>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     /// Of an HTTP task.
     pub(crate) gate: Option<Gate>,
 }
@@ -43,10 +45,10 @@ impl Task {
         self.exit.borrow().clone()
     }
 
-    /// End the task. An HTTP task takes no new connections and has `grace` to answer the requests that it has;
-    /// a command, which WASI knows no signal for, ends at once.
+    /// End the task. An HTTP task takes no new connections and has `grace` to answer the requests that it has; a
+    /// command that asked to hear of its stop has `grace` to return, and any other, as WASI knows no signal, ends at once.
     pub async fn stop(&self, grace: Duration) -> Exit {
-        if self.gate.is_some() {
+        if self.gate.is_some() || self.lifecycle.listens() {
             self.draining.send_replace(true);
             if let Ok(exit) = tokio::time::timeout(grace, self.wait()).await {
                 return exit;

@@ -8,6 +8,7 @@ mod commands;
 mod components;
 mod dockercoins;
 mod http_services;
+mod lifecycle;
 mod limits;
 mod sockets;
 mod support;

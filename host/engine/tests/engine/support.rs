@@ -27,6 +27,7 @@ const NODE: NodeId = NodeId(1);
 /// The test guests: commands and HTTP services on WASI 0.2 and 0.3.
 pub const CLI2: &str = "test-cli2";
 pub const CLI3: &str = "test_cli3";
+pub const LIFECYCLE: &str = "test_lifecycle";
 pub const HTTP2: &str = "test_http2";
 pub const HTTP3: &str = "test_http3";
 
