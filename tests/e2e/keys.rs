@@ -3,9 +3,12 @@ use serde_json::Value;
 
 use crate::support::{Cluster, Node, deploy};
 
+/// Whether a value is of the kind that its key promises.
+type Kind = fn(&Value) -> bool;
+
 /// Fails unless the first row has each of these keys and a value of that kind.
 #[track_caller]
-fn check(node: &Node, args: &[&str], keys: &[(&str, fn(&Value) -> bool)]) {
+fn check(node: &Node, args: &[&str], keys: &[(&str, Kind)]) {
     let rows = node.json(args).unwrap_or_else(|| panic!("{args:?} gives no JSON"));
     let row = if rows.is_array() { &rows[0] } else { &rows };
     for (key, kind) in keys {
@@ -22,10 +25,9 @@ fn every_listing_has_its_stable_keys() {
     let node = &cluster.nodes[0];
     deploy(node);
     node.ok(&["volume", "create", "data"]);
-    let text: fn(&Value) -> bool = |value| value.as_str().is_some_and(|text| !text.is_empty());
-    let (list, flag, number): (fn(&Value) -> bool, fn(&Value) -> bool, fn(&Value) -> bool) =
-        (Value::is_array, Value::is_boolean, Value::is_u64);
-    let any: fn(&Value) -> bool = |_| true;
+    let text: Kind = |value| value.as_str().is_some_and(|text| !text.is_empty());
+    let (list, flag, number): (Kind, Kind, Kind) = (Value::is_array, Value::is_boolean, Value::is_u64);
+    let any: Kind = |_| true;
     let nodes = [
         ("id", text),
         ("hostname", text),
