@@ -6,6 +6,7 @@ mod connections;
 mod datagrams;
 mod detach;
 mod doors;
+mod garbage;
 mod isolation;
 mod listeners;
 mod names;
