@@ -144,7 +144,7 @@ impl World {
 
     pub async fn start(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let certified = Certified { node: node.id, role: Role::Manager, issued: Index(0) };
+        let certified = Certified { node: node.id, role: Role::Manager, issued: Index(0), expired: false };
         let transport: Arc<dyn Transport> = Arc::new(self.net.attach(node.address, certified));
         let local = Local::new(node.id, Role::Manager, CLUSTER, 0, node.address);
         let peers = Peers::new(local, transport.clone());

@@ -210,7 +210,7 @@ mod tests {
     }
 
     fn code(here: &Local, there: &Local) -> Option<CloseCode> {
-        let certified = Certified { node: there.node(), role: there.role(), issued: Index(0) };
+        let certified = Certified { node: there.node(), role: there.role(), issued: Index(0), expired: false };
         here.check(&there.hello(Lane::Control), certified).err().map(|refusal| refusal.code)
     }
 
@@ -236,7 +236,7 @@ mod tests {
     fn strangers_are_told_why() {
         let here = local(1, Role::Manager, 0);
         let there = local(2, Role::Manager, 0);
-        let certified = Certified { node: NodeId(2), role: Role::Manager, issued: Index(0) };
+        let certified = Certified { node: NodeId(2), role: Role::Manager, issued: Index(0), expired: false };
         let refused = |change: fn(&mut Hello)| {
             let mut hello = there.hello(Lane::Control);
             change(&mut hello);

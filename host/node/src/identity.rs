@@ -162,6 +162,10 @@ impl Identity {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.to_vec()))
     }
 
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now > self.not_after
+    }
+
     /// The certificate and the authority behind it, so that a joiner can pin the latter.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![self.certificate.clone(), self.authority.clone()]
@@ -182,7 +186,7 @@ pub fn fingerprint(certificate: &[u8]) -> Fingerprint {
     Sha256::digest(certificate).into()
 }
 
-/// Node, role, cluster and validity as a certificate binds them. Says nothing about who signed it.
+/// Node, role, cluster and validity as a certificate binds them. Says nothing about who signed it, nor what time it is.
 pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, Timestamp), IdentityError> {
     let bad = |what: &str| IdentityError::Certificate(what.to_owned());
     let (_, certificate) = X509Certificate::from_der(der).map_err(|error| IdentityError::Certificate(error.to_string()))?;
@@ -197,6 +201,7 @@ pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, 
             node: node.ok_or_else(|| bad("it names no node"))?,
             role: role.ok_or_else(|| bad("it names no role"))?,
             issued: issued_at(certificate.raw_serial()),
+            expired: false,
         },
         cluster.ok_or_else(|| bad("it names no cluster"))?,
         at(validity.not_before.timestamp()),
@@ -275,7 +280,7 @@ mod tests {
         let node_key = NodeKey::generate().unwrap();
         let signed = authority.sign(&node_key.request_der().unwrap(), subject(), NOW).unwrap();
         let identity = node_key.into_identity(signed, authority.certificate().clone()).unwrap();
-        assert_eq!(identity.certified, Certified { node: NodeId(7), role: Role::Worker, issued: Index(0x1234) });
+        assert_eq!(identity.certified, Certified { node: NodeId(7), role: Role::Worker, issued: Index(0x1234), expired: false });
         assert_eq!(identity.cluster, ClusterId(42));
         assert_eq!(identity.not_after, NOW + CERTIFICATE_LIFE);
         let again =

@@ -116,7 +116,7 @@ impl Member {
         let identity = dir.identity()?;
         let reset_key = dir.reset_key(&*env.random)?;
         let listening = |source| MemberError::Listen { address: file.listen, source };
-        let transport = Arc::new(Quic::new(socket, &identity, &reset_key).map_err(listening)?);
+        let transport = Arc::new(Quic::new(socket, &identity, &reset_key, env.clock.clone()).map_err(listening)?);
         let role = identity.certified.role;
         let local = Local::new(identity.certified.node, role, identity.cluster, file.epoch, file.advertise);
         let peers = Peers::new(local, transport.clone());
@@ -125,7 +125,12 @@ impl Member {
         file.managers.iter().for_each(|(node, address)| peers.learn(*node, *address, Role::Manager));
         let member = Member { env: env.clone(), dir, file, transport, peers, cluster: ClusterSlot::default() };
         match role {
-            Role::Manager => drop(member.take_part().await?),
+            Role::Manager => {
+                let cluster = member.take_part().await?;
+                if identity.is_expired(env.now()) {
+                    member.renew_alone(&cluster.state())?;
+                }
+            }
             // A demotion may have been cut short.
             Role::Worker => member.dir.put_raft_aside()?,
         }

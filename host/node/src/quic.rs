@@ -4,6 +4,7 @@
 //! reaches only the join service. TLS cannot tell them apart when it asks for a certificate, so the asking is
 //! optional there and this file insists on it afterwards.
 mod config;
+mod latecomer;
 mod newcomer;
 mod stream;
 
@@ -24,6 +25,7 @@ use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::debug;
 
+use crate::env::Clock;
 use crate::identity::{self, Identity, node_name, role_name};
 use crate::limits::HANDSHAKES_MAX;
 use crate::transport::{BoxStream, Certified, CloseCode, Incoming, Link, LinkError, Transport};
@@ -44,23 +46,24 @@ const CLOSE_WAIT: Duration = Duration::from_millis(300);
 pub struct Quic {
     endpoint: Endpoint,
     clients: Arc<ArcSwap<config::Clients>>,
+    clock: Arc<dyn Clock>,
     handshakes: Arc<AtomicUsize>,
 }
 
 impl Quic {
-    /// Serves on a socket from [`bind_socket`]. Must run inside a tokio runtime.
-    pub fn new(socket: UdpSocket, identity: &Identity, reset_key: &ResetKey) -> io::Result<Quic> {
+    /// Serves on a socket from [`bind_socket`]. Must run inside a tokio runtime. Certificates are judged by `clock`.
+    pub fn new(socket: UdpSocket, identity: &Identity, reset_key: &ResetKey, clock: Arc<dyn Clock>) -> io::Result<Quic> {
         let config = EndpointConfig::new(reset_key.hmac());
-        let server = config::server(identity).map_err(io::Error::other)?;
-        let clients = config::Clients::new(identity).map_err(io::Error::other)?;
+        let server = config::server(identity, &clock).map_err(io::Error::other)?;
+        let clients = config::Clients::new(identity, &clock).map_err(io::Error::other)?;
         let endpoint = Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))?;
-        Ok(Quic { endpoint, clients: Arc::new(ArcSwap::from_pointee(clients)), handshakes: Arc::default() })
+        Ok(Quic { endpoint, clients: Arc::new(ArcSwap::from_pointee(clients)), clock, handshakes: Arc::default() })
     }
 
     /// Uses a renewed certificate for every connection from now on; those that stand go on.
     pub fn set_identity(&self, identity: &Identity) -> io::Result<()> {
-        self.endpoint.set_server_config(Some(config::server(identity).map_err(io::Error::other)?));
-        self.clients.store(Arc::new(config::Clients::new(identity).map_err(io::Error::other)?));
+        self.endpoint.set_server_config(Some(config::server(identity, &self.clock).map_err(io::Error::other)?));
+        self.clients.store(Arc::new(config::Clients::new(identity, &self.clock).map_err(io::Error::other)?));
         Ok(())
     }
 }
@@ -73,7 +76,7 @@ impl Transport for Quic {
         let config = self.clients.load().towards(role);
         let connecting = self.endpoint.connect_with(config, address, &name).map_err(|error| unreachable(error.to_string()))?;
         let connection = connecting.await.map_err(|error| refused(&error).unwrap_or_else(|| unreachable(error.to_string())))?;
-        let certified = certified(&connection).map_err(unreachable)?;
+        let certified = certified(&connection, &*self.clock).map_err(unreachable)?;
         Ok(Box::new(QuicLink { connection, certified: Some(certified) }))
     }
 
@@ -87,7 +90,7 @@ impl Transport for Quic {
             }
             self.handshakes.fetch_add(1, Ordering::Relaxed);
             let under_way = Handshake(self.handshakes.clone());
-            return Some(Box::new(QuicIncoming { incoming, under_way }));
+            return Some(Box::new(QuicIncoming { incoming, clock: self.clock.clone(), under_way }));
         }
     }
 
@@ -112,6 +115,7 @@ impl Drop for Handshake {
 
 struct QuicIncoming {
     incoming: quinn::Incoming,
+    clock: Arc<dyn Clock>,
     under_way: Handshake,
 }
 
@@ -124,7 +128,7 @@ impl Incoming for QuicIncoming {
         let protocol = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok()).and_then(|data| data.protocol);
         let certified = match protocol.as_deref() {
             Some(ALPN_JOIN) => None,
-            Some(ALPN_NODE) => match certified(&connection) {
+            Some(ALPN_NODE) => match certified(&connection, &*self.clock) {
                 Ok(certified) => Some(certified),
                 Err(reason) => {
                     close(&connection, CloseCode::CertificateRequired, &reason);
@@ -200,10 +204,11 @@ pub fn bind_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn certified(connection: &Connection) -> Result<Certified, String> {
+fn certified(connection: &Connection, clock: &dyn Clock) -> Result<Certified, String> {
     let chain = connection.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
     let leaf = chain.as_ref().and_then(|chain| chain.first()).ok_or("a certificate of the cluster is required")?;
-    identity::read_certificate(leaf).map(|(certified, ..)| certified).map_err(|error| error.to_string())
+    let (certified, _, _, not_after) = identity::read_certificate(leaf).map_err(|error| error.to_string())?;
+    Ok(Certified { expired: clock.now() > not_after, ..certified })
 }
 
 fn close(connection: &Connection, code: CloseCode, reason: &str) {

@@ -173,6 +173,9 @@ impl Router {
         };
         debug!(node = %peer.node, ?lane, "connected");
         self.peers.learn(peer.node, peer.address, peer.role);
+        if certified.expired {
+            return self.accept_streams(&*link, peer, certified).await;
+        }
         tokio::try_join!(self.accept_streams(&*link, peer, certified), self.accept_datagrams(&*link, peer)).map(|_| ())
     }
 
@@ -190,6 +193,10 @@ impl Router {
             debug!(node = %peer.node, "stream of no known kind");
             return stream.reset();
         };
+        if certified.expired && kind != StreamKind::Join {
+            debug!(node = %peer.node, ?kind, "refused a stream of a node whose certificate has run out");
+            return stream.reset();
+        }
         // Looked up for each stream: a demotion counts at once, not with the next connection.
         let services = self.served();
         let Ok(peer) = services.still_member(peer, certified) else {

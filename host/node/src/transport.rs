@@ -90,6 +90,8 @@ pub struct Certified {
     pub role: Role,
     /// The state that the signer took the role from; 0: not told.
     pub issued: Index,
+    /// The certificate has run out: its owner was away for long, and may only renew it.
+    pub expired: bool,
 }
 
 /// Dials and accepts links. Authenticates them; whoever holds a certificate of the cluster gets one.

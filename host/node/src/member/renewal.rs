@@ -2,14 +2,14 @@
 use std::time::Duration;
 
 use minicloud_core::id::NodeId;
-use minicloud_core::state::Role;
+use minicloud_core::state::{ClusterState, Role};
 use minicloud_core::time::Timestamp;
 use tracing::info;
 
 use super::{Member, MemberError};
 use crate::data_dir::NodeFile;
 use crate::env::Env;
-use crate::identity::Identity;
+use crate::identity::{Authority, Identity, NodeKey, Subject};
 use crate::join::{self, JoinError};
 
 /// Share of a certificate's life after which it is renewed, in percent: at least, and less than.
@@ -20,21 +20,39 @@ impl Member {
     /// go on. Begins and ends no consensus.
     pub async fn renew(&self) -> Result<Role, MemberError> {
         let identity = self.ask_managers().await?;
+        self.use_identity(&identity)
+    }
+
+    /// Managers whose certificates all ran out could never meet again, so each makes itself one: it has the authority's
+    /// key. The others still go by their own state. Does nothing when this state says that the node is a worker.
+    pub(super) fn renew_alone(&self, state: &ClusterState) -> Result<(), MemberError> {
+        let node = self.peers.local().node();
+        let Some(cluster) = &state.cluster else { return Ok(()) };
+        if state.nodes.get(&node).is_none_or(|row| row.role != Role::Manager) {
+            return Ok(());
+        }
+        let authority = Authority::from_pem(&cluster.founding.ca_certificate, &cluster.founding.ca_key)?;
+        let key = NodeKey::generate()?;
+        let subject = Subject { node, role: Role::Manager, cluster: cluster.founding.id, issued: state.index };
+        let certificate = authority.sign(&key.request_der()?, subject, self.env.now())?;
+        let identity = key.into_identity(certificate, authority.certificate().clone())?;
+        self.use_identity(&identity).map(drop)
+    }
+
+    fn use_identity(&self, identity: &Identity) -> Result<Role, MemberError> {
         let (before, role) = (self.role(), identity.certified.role);
         if before == Role::Worker {
             // What an earlier time as a manager left behind must not come alive again.
             self.dir.put_raft_aside()?;
         }
-        self.dir.write_identity(&identity)?;
+        self.dir.write_identity(identity)?;
         if role != before {
             self.dir.write_node(&NodeFile { role, ..self.dir.node()? })?;
         }
         let listening = |source| MemberError::Listen { address: self.file.listen, source };
-        self.transport.set_identity(&identity).map_err(listening)?;
+        self.transport.set_identity(identity).map_err(listening)?;
         self.peers.local().set_role(role);
-        if role != before {
-            self.peers.redial();
-        }
+        self.peers.redial();
         info!(%role, not_after = identity.not_after.0, "the node's certificate was renewed");
         Ok(role)
     }

@@ -1,4 +1,5 @@
 //! The settings of QUIC and TLS, in one place.
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use quinn::{ClientConfig, ServerConfig, TransportConfig, VarInt};
 use rustls::RootCertStore;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
+use rustls::time_provider::TimeProvider;
 use rustls::version::TLS13;
 
+use super::latecomer::Latecomers;
 use super::{ALPN_JOIN, ALPN_NODE};
+use crate::env::Clock;
 use crate::identity::Identity;
 use crate::limits::{INITIAL_RTT, MANAGER_IDLE, MANAGER_KEEP_ALIVE, STREAMS_PER_LINK_MAX, WORKER_IDLE, WORKER_KEEP_ALIVE};
 
@@ -38,8 +42,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(identity: &Identity) -> Result<Clients, ConfigError> {
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+    pub(super) fn new(identity: &Identity, clock: &Arc<dyn Clock>) -> Result<Clients, ConfigError> {
+        let mut tls = rustls::ClientConfig::builder_with_details(provider(), Arc::new(TimeOf(clock.clone())))
             .with_protocol_versions(&[&TLS13])?
             .with_root_certificates(roots(&identity.authority)?)
             .with_client_auth_cert(identity.chain(), identity.key_der())?;
@@ -61,11 +65,11 @@ impl Clients {
     }
 }
 
-pub(super) fn server(identity: &Identity) -> Result<ServerConfig, ConfigError> {
+pub(super) fn server(identity: &Identity, clock: &Arc<dyn Clock>) -> Result<ServerConfig, ConfigError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(roots(&identity.authority)?, provider()).allow_unauthenticated().build()?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+    let mut tls = rustls::ServerConfig::builder_with_details(provider(), Arc::new(TimeOf(clock.clone())))
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(Latecomers(verifier)))
         .with_single_cert(identity.chain(), identity.key_der())?;
     tls.alpn_protocols = vec![ALPN_NODE.to_vec(), ALPN_JOIN.to_vec()];
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
@@ -84,6 +88,21 @@ pub(super) fn newcomer(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientCo
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
     config.transport_config(worker_transport()?);
     Ok(config)
+}
+
+/// The node's clock as TLS asks for it.
+struct TimeOf(Arc<dyn Clock>);
+
+impl TimeProvider for TimeOf {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(self.0.now().0)))
+    }
+}
+
+impl fmt::Debug for TimeOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TimeOf({})", self.0.now().0)
+    }
 }
 
 pub(super) fn provider() -> Arc<CryptoProvider> {

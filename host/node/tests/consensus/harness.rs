@@ -58,18 +58,25 @@ pub fn founding() -> Founding {
 
 impl Node {
     pub async fn found(folder: PathBuf) -> Node {
-        let env = Env::real();
+        Node::found_in(&Env::real(), folder).await
+    }
+
+    pub async fn found_in(env: &Env, folder: PathBuf) -> Node {
         let dir = DataDir::lock(&folder).unwrap();
         let socket = member::listen(loopback()).unwrap();
-        member::found(&env, &dir, &socket, founding()).unwrap();
-        Node::run(Member::open(&env, dir, socket).await.unwrap())
+        member::found(env, &dir, &socket, founding()).unwrap();
+        Node::run(Member::open(env, dir, socket).await.unwrap())
     }
 
     /// Opens a node that was stopped. Its last process, or its last life in this one, may still be letting go of files.
     pub async fn open(folder: PathBuf) -> Node {
+        Node::open_in(&Env::real(), folder).await
+    }
+
+    pub async fn open_in(env: &Env, folder: PathBuf) -> Node {
         let end = Instant::now() + DEADLINE;
         loop {
-            match Node::try_open(&folder).await {
+            match Node::try_open(env, &folder).await {
                 Ok(member) => return Node::run(member),
                 Err(error) => assert!(Instant::now() < end, "{error}"),
             }
@@ -77,10 +84,10 @@ impl Node {
         }
     }
 
-    async fn try_open(folder: &Path) -> Result<Member, MemberError> {
+    async fn try_open(env: &Env, folder: &Path) -> Result<Member, MemberError> {
         let dir = DataDir::lock(folder)?;
         let socket = member::listen(dir.node()?.listen)?;
-        Member::open(&Env::real(), dir, socket).await
+        Member::open(env, dir, socket).await
     }
 
     /// Joins, and for a manager waits until it votes.
@@ -91,6 +98,10 @@ impl Node {
     }
 
     pub async fn try_join(folder: PathBuf, token: Token, managers: &[SocketAddr]) -> Result<Node, MemberError> {
+        Node::join_in(&Env::real(), folder, token, managers).await
+    }
+
+    pub async fn join_in(env: &Env, folder: PathBuf, token: Token, managers: &[SocketAddr]) -> Result<Node, MemberError> {
         let dir = DataDir::lock(&folder)?;
         let socket = member::listen(loopback())?;
         let joining = Joining {
@@ -102,7 +113,7 @@ impl Node {
             advertise: None,
         };
         member::join(&dir, &socket, joining).await?;
-        Ok(Node::run(Member::open(&Env::real(), dir, socket).await?))
+        Ok(Node::run(Member::open(env, dir, socket).await?))
     }
 
     fn run(member: Member) -> Node {

@@ -38,7 +38,7 @@ async fn authority_of(node: &Node) -> Authority {
 /// The outgoing side of a node that shows this identity and says it is of this cluster.
 fn caller(identity: &Identity, cluster: ClusterId) -> Peers {
     let socket = member::listen(loopback()).unwrap();
-    let transport = Quic::new(socket, identity, &ResetKey([0; ResetKey::BYTES])).unwrap();
+    let transport = Quic::new(socket, identity, &ResetKey([0; ResetKey::BYTES]), Env::real().clock).unwrap();
     let local = Local::new(identity.certified.node, identity.certified.role, cluster, 0, loopback());
     Peers::new(local, Arc::new(transport))
 }
@@ -142,7 +142,7 @@ async fn the_nodes_protocol_needs_a_certificate_of_this_cluster() {
     assert!(text.contains("this is cluster"), "{text}");
 
     let socket = member::listen(loopback()).unwrap();
-    let transport = Quic::new(socket, &ours, &ResetKey([0; ResetKey::BYTES])).unwrap();
+    let transport = Quic::new(socket, &ours, &ResetKey([0; ResetKey::BYTES]), Env::real().clock).unwrap();
     let impostor = Local::new(NodeId(1), Role::Manager, cluster, 0, loopback());
     let text = refusal(&Peers::new(impostor, Arc::new(transport)), first.address()).await;
     assert!(text.contains("certificate of n9"), "{text}");

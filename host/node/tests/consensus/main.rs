@@ -4,4 +4,5 @@ mod crash;
 mod growth;
 mod harness;
 mod join;
+mod renewal;
 mod storage;
