@@ -131,6 +131,7 @@ pub struct NewCluster {
 
 /// A change of one node by its operator. `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeChange {
     #[serde(default)]
     pub availability: Option<Availability>,

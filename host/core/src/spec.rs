@@ -25,6 +25,7 @@ pub type Labels = BTreeMap<String, String>;
 
 /// A service: what runs, how many, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServiceSpec {
     /// A DNS label, unique in the cluster; never changes.
     pub name: String,
@@ -44,6 +45,7 @@ pub struct ServiceSpec {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkAttachment {
     pub network: NetworkId,
     /// Further names of the service on this network.
@@ -52,6 +54,7 @@ pub struct NetworkAttachment {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceMode {
     /// This many tasks, spread over the nodes.
@@ -61,6 +64,7 @@ pub enum ServiceMode {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointMode {
     /// The name resolves to one virtual address that spreads connections.

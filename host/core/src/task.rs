@@ -11,6 +11,7 @@ pub use step::{Step, next_step};
 
 /// States of a task, in order. The observed state never moves back; of two reports the larger wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     #[default]
@@ -88,6 +89,7 @@ impl TaskStatus {
 
 /// Which of a task's streams a log line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
     Stdout,
@@ -109,6 +111,7 @@ pub enum Exit {
 
 /// A task's use of its node, as counters since it started and gauges of now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskUsage {
     pub memory_bytes: u64,
     pub cpu_us: u64,

@@ -1,7 +1,8 @@
 //! The node's API: HTTP and JSON on a Unix socket in the data directory, for the command line and for scripts.
 //!
 //! Handlers validate, resolve names, propose through [`Cluster`] and wait until the change shows; reads are
-//! linearizable. A worker holds no state: it answers what it knows of itself, and says where a manager is.
+//! linearizable. A worker holds no state: it answers what it knows of itself, and says where a manager is. The API
+//! describes itself at `/openapi.json`.
 mod cluster;
 mod connect;
 mod context;
@@ -24,14 +25,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use axum::serve::Listener;
+use bytes::Bytes;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 use crate::limits::{ACCEPT_RETRY_DELAY, API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, API_DRAIN_MAX, IMAGE_BYTES_MAX};
 
@@ -99,39 +105,56 @@ impl std::ops::Deref for Context {
 type State = axum::extract::State<Arc<Context>>;
 
 fn router(context: Arc<Context>) -> Router {
-    let image_bytes_max = usize::try_from(IMAGE_BYTES_MAX).unwrap_or(usize::MAX);
-    Router::new()
-        .route("/v1/version", get(cluster::version))
-        .route("/v1/info", get(cluster::info))
-        .route("/v1/join-token/{role}", get(cluster::join_token))
-        .route("/v1/join-token/{role}/rotate", post(cluster::rotate_join_token))
-        .route("/v1/leave", post(cluster::leave))
-        .route("/v1/stop", post(cluster::stop))
-        .route("/v1/nodes", get(node::list))
-        .route("/v1/nodes/{node}", get(node::inspect).patch(node::update).delete(node::remove))
-        .route("/v1/nodes/{node}/promote", post(node::promote))
-        .route("/v1/nodes/{node}/demote", post(node::demote))
-        .route("/v1/nodes/{node}/tasks", get(task::of_node))
-        .route("/v1/services", get(service::list).post(service::create))
-        .route("/v1/services/scale", post(service::scale))
-        .route("/v1/services/{service}", get(service::inspect).delete(service::remove))
-        .route("/v1/services/{service}/update", post(service::update))
-        .route("/v1/services/{service}/tasks", get(task::of_service))
-        .route("/v1/services/{service}/logs", get(logs::of_service))
-        .route("/v1/services/{service}/watch", get(service::watch))
-        .route("/v1/services/{service}/usage", get(service::usage))
-        .route("/v1/networks", get(network::list).post(network::create))
-        .route("/v1/networks/{network}", get(network::inspect).delete(network::remove))
-        .route("/v1/networks/{network}/connect", post(connect::connect))
-        .route("/v1/volumes", get(volume::list).post(volume::create))
-        .route("/v1/volumes/{volume}", get(volume::inspect).delete(volume::remove))
-        .route("/v1/tasks", get(task::list))
-        .route("/v1/tasks/{task}", get(task::inspect))
-        .route("/v1/images", get(image::list).post(image::import).layer(DefaultBodyLimit::max(image_bytes_max)))
+    let (router, description) = described();
+    let description = Bytes::from(description.to_json().expect("a description is plain data"));
+    router
+        .route("/openapi.json", get(async move || ([(CONTENT_TYPE, "application/json")], description.clone())))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(DefaultBodyLimit::max(API_BODY_BYTES_MAX))
         .with_state(context)
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "minicloud",
+    description = "One node of a minicloud cluster, on the Unix socket in its data directory. Ids are text; times are milliseconds \
+                   since 1970; keys that are absent have their default."
+))]
+struct Description;
+
+/// Every path with its handlers, and the description of all of them, made from the same list.
+fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
+    let image_bytes_max = usize::try_from(IMAGE_BYTES_MAX).unwrap_or(usize::MAX);
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(cluster::version))
+        .routes(routes!(cluster::info))
+        .routes(routes!(cluster::join_token))
+        .routes(routes!(cluster::rotate_join_token))
+        .routes(routes!(cluster::leave))
+        .routes(routes!(cluster::stop))
+        .routes(routes!(node::list))
+        .routes(routes!(node::inspect, node::update, node::remove))
+        .routes(routes!(node::promote))
+        .routes(routes!(node::demote))
+        .routes(routes!(task::of_node))
+        .routes(routes!(service::list, service::create))
+        .routes(routes!(service::scale))
+        .routes(routes!(service::inspect, service::remove))
+        .routes(routes!(service::update))
+        .routes(routes!(task::of_service))
+        .routes(routes!(logs::of_service))
+        .routes(routes!(service::watch))
+        .routes(routes!(service::usage))
+        .routes(routes!(network::list, network::create))
+        .routes(routes!(network::inspect, network::remove))
+        .routes(routes!(connect::connect))
+        .routes(routes!(volume::list, volume::create))
+        .routes(routes!(volume::inspect, volume::remove))
+        .routes(routes!(task::list))
+        .routes(routes!(task::inspect))
+        .routes(routes!(image::list, image::import).layer(DefaultBodyLimit::max(image_bytes_max)))
+        .split_for_parts()
 }
 
 /// Accepts connections, not more than a bounded number at once.

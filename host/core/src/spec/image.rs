@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The component a task runs: every task of a service runs the bytes with this digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
     /// As the user named it: `redis`, or the path of a file.
     pub name: String,
@@ -14,6 +15,7 @@ pub struct Image {
 
 /// SHA-256 of a component's bytes. Text: `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Digest(pub [u8; 32]);
 
 impl fmt::Display for Digest {

@@ -8,6 +8,7 @@ use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TaskTemplate {
     pub image: Image,
     #[serde(default)]
@@ -30,6 +31,7 @@ pub struct TaskTemplate {
     #[serde(default)]
     pub restart: RestartPolicy,
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub constraints: Vec<Constraint>,
     /// Milliseconds a stopping task may drain.
     #[serde(default = "stop_grace_default")]
@@ -68,6 +70,7 @@ impl TaskTemplate {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Mount {
     /// Name of the volume; it is created when it does not exist.
     pub volume: String,
@@ -78,6 +81,7 @@ pub struct Mount {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resources {
     /// Most bytes that all memories of the task may have together; 0: the default.
     #[serde(default)]
@@ -94,6 +98,7 @@ pub struct Resources {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RestartPolicy {
     #[serde(default)]
     pub condition: RestartCondition,
@@ -115,6 +120,7 @@ impl Default for RestartPolicy {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartCondition {
     None,

@@ -5,10 +5,11 @@ use minicloud_core::state::{ClusterState, NodeStatus, Role};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::warn;
+use utoipa::IntoParams;
 
 use super::error::ApiError;
 use super::extract::Params;
-use super::types::{Info, JoinToken, LeaderSummary, ManagerStatus, ManagerSummary, Version};
+use super::types::{ErrorBody, Info, JoinToken, LeaderSummary, ManagerStatus, ManagerSummary, Version};
 use super::{Context, State};
 use crate::cluster::{Cluster, ManagerStatus as Standing};
 use crate::limits::PROPOSE_TIMEOUT;
@@ -17,6 +18,13 @@ use crate::token::Token;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const API_VERSION: &str = "1";
 
+#[utoipa::path(
+    get,
+    path = "/v1/version",
+    tag = "cluster",
+    summary = "The versions of this node and its API",
+    responses((status = 200, body = Version))
+)]
 pub async fn version() -> Json<Version> {
     Json(Version {
         version: VERSION.to_owned(),
@@ -27,6 +35,13 @@ pub async fn version() -> Json<Version> {
 }
 
 /// Answers without a leader too: it is what one looks at when something is wrong.
+#[utoipa::path(
+    get,
+    path = "/v1/info",
+    tag = "cluster",
+    summary = "This node, and the cluster as it knows it",
+    responses((status = 200, body = Info))
+)]
 pub async fn info(api: State) -> Json<Info> {
     let local = api.peers.local();
     let mut info = Info {
@@ -103,12 +118,28 @@ fn tell_view(info: &mut Info, api: &Context) {
     info.nodes_ready = view.nodes.values().filter(|node| node.live).count();
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/join-token/{role}",
+    tag = "cluster",
+    summary = "The token that lets a node join in a role",
+    params(("role" = String, Path, description = "`worker` or `manager`")),
+    responses((status = 200, body = JoinToken), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn join_token(api: State, Path(role): Path<String>) -> Result<Json<JoinToken>, ApiError> {
     let role = parse_role(&role)?;
     let token = api.cluster()?.join_token(role).await?;
     Ok(Json(told(&api, role, &token)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/join-token/{role}/rotate",
+    tag = "cluster",
+    summary = "Replace the token of a role; members stay",
+    params(("role" = String, Path, description = "`worker` or `manager`")),
+    responses((status = 200, body = JoinToken), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn rotate_join_token(api: State, Path(role): Path<String>) -> Result<Json<JoinToken>, ApiError> {
     let role = parse_role(&role)?;
     let token = api.cluster()?.rotate_join_token(role).await?;
@@ -127,13 +158,23 @@ fn parse_role(text: &str) -> Result<Role, ApiError> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Force {
+    /// Though it is refused otherwise.
     #[serde(default)]
     pub force: bool,
 }
 
 /// Gives the membership up and ends the node. What stays on disk is the caller's to remove.
+#[utoipa::path(
+    post,
+    path = "/v1/leave",
+    tag = "cluster",
+    summary = "Give the membership up and end this node",
+    params(Force),
+    responses((status = 200, body = ()), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn leave(api: State, Params(Force { force }): Params<Force>) -> Result<Json<()>, ApiError> {
     if let Some(cluster) = api.cluster.get() {
         let own = api.own_id();
@@ -163,6 +204,13 @@ async fn resign(api: &Context, cluster: &Cluster) {
 }
 
 /// Ends the node in order. The answer still goes out.
+#[utoipa::path(
+    post,
+    path = "/v1/stop",
+    tag = "cluster",
+    summary = "End this node in order",
+    responses((status = 200, body = ()))
+)]
 pub async fn stop(api: State) -> Json<()> {
     api.stop.cancel();
     Json(())

@@ -13,22 +13,32 @@ use minicloud_core::view::NetworkRoute;
 use minicloud_net::{Connection, NetError};
 use serde::Deserialize;
 use tracing::debug;
+use utoipa::IntoParams;
 
 use super::error::ApiError;
 use super::extract::Params;
-use super::types::ErrorKind;
+use super::types::{ErrorBody, ErrorKind};
 use super::{Context, State};
 use crate::client::UPGRADE_PROTOCOL;
 use crate::overlay::pump::pump;
 use crate::socket_stream::SocketStream;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Target {
     /// A name as on that network, or an address of it.
     host: String,
     port: u16,
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/networks/{network}/connect",
+    tag = "networks",
+    summary = "Become a raw stream to a service on an attachable network",
+    params(("network" = String, Path, description = "Name or id"), Target),
+    responses((status = 101, description = "The connection is the stream from here on"), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn connect(
     api: State,
     Path(network): Path<String>,

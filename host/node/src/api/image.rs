@@ -5,15 +5,30 @@ use axum::extract::Request;
 use super::State;
 use super::error::ApiError;
 use super::extract;
-use super::types::{ErrorKind, ImageSummary};
+use super::types::{ErrorBody, ErrorKind, ImageSummary};
 use crate::images::StoredImage;
 
+#[utoipa::path(
+    get,
+    path = "/v1/images",
+    tag = "images",
+    summary = "Components that this node holds",
+    responses((status = 200, body = Vec<ImageSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<ImageSummary>>, ApiError> {
     let images = api.images.list().await.map_err(|error| ApiError::new(ErrorKind::Internal, error.to_string()))?;
     Ok(Json(images.into_iter().map(summary).collect()))
 }
 
 /// Answers once the component is known to run here, and enough managers hold it.
+#[utoipa::path(
+    post,
+    path = "/v1/images",
+    tag = "images",
+    summary = "Hand in a component",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = ImageSummary), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn import(api: State, request: Request) -> Result<Json<ImageSummary>, ApiError> {
     let managers = api.read().await?.managers();
     let component = extract::raw(request, &()).await?;

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::extract::Params;
 use super::service;
 use super::task::node_name;
-use super::types::{LogLine, LogQuery};
+use super::types::{ErrorBody, LogLine, LogQuery};
 use super::{Context, State, lines};
 use crate::cluster::Cluster;
 use crate::env::Env;
@@ -37,6 +37,14 @@ impl Subject {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service}/logs",
+    tag = "services",
+    summary = "Lines of all tasks of a service, or of one task",
+    params(("service" = String, Path, description = "Name or id of a service, or a task"), LogQuery),
+    responses((status = 200, body = LogLine, content_type = "application/x-ndjson", description = "One value on each line"), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn of_service(api: State, Path(name): Path<String>, Params(query): Params<LogQuery>) -> Result<Response, ApiError> {
     let cluster = api.cluster()?;
     let state = cluster.read().await?;

@@ -11,11 +11,18 @@ use minicloud_core::state::Network;
 use super::State;
 use super::error::ApiError;
 use super::extract::Body;
-use super::types::{Changed, CreateNetwork, Created, NetworkDetail, NetworkSummary};
+use super::types::{Changed, CreateNetwork, Created, ErrorBody, NetworkDetail, NetworkSummary};
 
 const DRIVER: &str = "overlay";
 const SCOPE: &str = "cluster";
 
+#[utoipa::path(
+    get,
+    path = "/v1/networks",
+    tag = "networks",
+    summary = "Networks",
+    responses((status = 200, body = Vec<NetworkSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<NetworkSummary>>, ApiError> {
     let state = api.read().await?;
     let mut networks: Vec<&Arc<Network>> = state.networks.values().collect();
@@ -23,6 +30,14 @@ pub async fn list(api: State) -> Result<Json<Vec<NetworkSummary>>, ApiError> {
     Ok(Json(networks.into_iter().map(|network| summary(network)).collect()))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/networks",
+    tag = "networks",
+    summary = "Create a network",
+    request_body = CreateNetwork,
+    responses((status = 200, body = Created), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn create(api: State, Body(request): Body<CreateNetwork>) -> Result<Json<Created>, ApiError> {
     if let Some(driver) = request.driver.filter(|driver| driver != DRIVER) {
         return Err(ApiError::invalid(format!("networks have no driver '{driver}': use {DRIVER}")));
@@ -39,6 +54,14 @@ pub async fn create(api: State, Body(request): Body<CreateNetwork>) -> Result<Js
     Ok(Json(Created { id: id.to_string(), name: request.name, index: applied.index, warnings: Vec::new() }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/networks/{network}",
+    tag = "networks",
+    summary = "One network in full",
+    params(("network" = String, Path, description = "Name or id")),
+    responses((status = 200, body = NetworkDetail), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<NetworkDetail>, ApiError> {
     let state = api.read().await?;
     let network = state.find_network(&name)?;
@@ -54,6 +77,14 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Networ
     }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/networks/{network}",
+    tag = "networks",
+    summary = "Remove a network that no service uses",
+    params(("network" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
     let id = api.read().await?.find_network(&name)?.id;
     let applied = api.change(Command::RemoveNetwork { id }).await?;

@@ -11,16 +11,31 @@ use tokio::time::timeout;
 use super::cluster::{Force, status_of};
 use super::error::ApiError;
 use super::extract::{Body, Params};
-use super::types::{Changed, ManagerStatus, NodeDetail, NodeSummary};
+use super::types::{Changed, ErrorBody, ManagerStatus, NodeDetail, NodeSummary};
 use super::{Context, State};
 use crate::limits::PROMOTION_WAIT;
 
+#[utoipa::path(
+    get,
+    path = "/v1/nodes",
+    tag = "nodes",
+    summary = "Members of the cluster",
+    responses((status = 200, body = Vec<NodeSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<NodeSummary>>, ApiError> {
     let state = api.read().await?;
     let managers = managers(&api).await?;
     Ok(Json(state.nodes.values().map(|node| summary(&api, node, &managers)).collect()))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/nodes/{node}",
+    tag = "nodes",
+    summary = "One member in full",
+    params(("node" = String, Path, description = "Id, hostname, or `self`")),
+    responses((status = 200, body = NodeDetail), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<NodeDetail>, ApiError> {
     let state = api.read().await?;
     let node = find(&api, &state, &name)?;
@@ -35,6 +50,15 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<NodeDe
     }))
 }
 
+#[utoipa::path(
+    patch,
+    path = "/v1/nodes/{node}",
+    tag = "nodes",
+    summary = "Change availability, role or labels",
+    params(("node" = String, Path, description = "Id, hostname, or `self`")),
+    request_body = NodeChange,
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn update(api: State, Path(name): Path<String>, Body(change): Body<NodeChange>) -> Result<Json<Changed>, ApiError> {
     match change.role {
         Some(Role::Worker) => step_down(&api, &name, change).await,
@@ -43,14 +67,38 @@ pub async fn update(api: State, Path(name): Path<String>, Body(change): Body<Nod
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/nodes/{node}/promote",
+    tag = "nodes",
+    summary = "Make a worker a manager",
+    params(("node" = String, Path, description = "Id, hostname, or `self`")),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn promote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
     promoted(&api, &name, NodeChange { role: Some(Role::Manager), ..NodeChange::default() }).await
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/nodes/{node}/demote",
+    tag = "nodes",
+    summary = "Make a manager a worker",
+    params(("node" = String, Path, description = "Id, hostname, or `self`")),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn demote(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
     step_down(&api, &name, NodeChange { role: Some(Role::Worker), ..NodeChange::default() }).await
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/nodes/{node}",
+    tag = "nodes",
+    summary = "Remove a worker that is down",
+    params(("node" = String, Path, description = "Id, hostname, or `self`"), Force),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn remove(api: State, Path(name): Path<String>, Params(Force { force }): Params<Force>) -> Result<Json<Changed>, ApiError> {
     let state = api.read().await?;
     let node = find(&api, &state, &name)?.id;

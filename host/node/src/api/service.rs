@@ -17,14 +17,21 @@ use minicloud_core::state::{ClusterState, Service};
 use super::error::ApiError;
 use super::extract::Body;
 use super::types::{
-    Changed, CreateService, Created, Mode, PortProblem, ScaleServices, ServiceDetail, ServiceSummary, ServiceUsage, ServiceVip,
-    UpdateService,
+    Changed, CreateService, Created, ErrorBody, Mode, PortProblem, Progress, ScaleServices, ServiceDetail, ServiceSummary, ServiceUsage,
+    ServiceVip, UpdateService,
 };
 use super::{Context, State, task};
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
 use progress::desired_tasks;
 
+#[utoipa::path(
+    get,
+    path = "/v1/services",
+    tag = "services",
+    summary = "Services",
+    responses((status = 200, body = Vec<ServiceSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<ServiceSummary>>, ApiError> {
     let state = api.read().await?;
     let mut services: Vec<&Arc<Service>> = state.services.values().filter(|service| !service.removing).collect();
@@ -32,6 +39,14 @@ pub async fn list(api: State) -> Result<Json<Vec<ServiceSummary>>, ApiError> {
     Ok(Json(services.into_iter().map(|service| summary(&state, service)).collect()))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/services",
+    tag = "services",
+    summary = "Create a service",
+    request_body = CreateService,
+    responses((status = 200, body = Created), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn create(api: State, Body(request): Body<CreateService>) -> Result<Json<Created>, ApiError> {
     let state = api.read().await?;
     let (image, defaults) = api.images.resolve(&request.image, request.image_name.as_deref()).await?;
@@ -41,6 +56,14 @@ pub async fn create(api: State, Body(request): Body<CreateService>) -> Result<Js
     Ok(Json(Created { id: id.to_string(), name, index: applied.index, warnings }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service}",
+    tag = "services",
+    summary = "One service in full",
+    params(("service" = String, Path, description = "Name or id")),
+    responses((status = 200, body = ServiceDetail), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<ServiceDetail>, ApiError> {
     let state = api.read().await?;
     let service = find_any(&state, &name)?;
@@ -59,6 +82,15 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Servic
     }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/services/{service}/update",
+    tag = "services",
+    summary = "Change a service; its tasks are replaced as its update policy says",
+    params(("service" = String, Path, description = "Name or id")),
+    request_body = UpdateService,
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<UpdateService>) -> Result<Json<Changed>, ApiError> {
     let image = match &request.image {
         Some(image) => Some(api.images.resolve(image, request.image_name.as_deref()).await?),
@@ -81,11 +113,27 @@ pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<Up
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/services/{service}",
+    tag = "services",
+    summary = "Remove a service and its tasks",
+    params(("service" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
     let id = api.read().await?.find_service(&name)?.id;
     changed(api.change(Command::RemoveService { id }).await?.index, Vec::new())
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/services/scale",
+    tag = "services",
+    summary = "Set the replicas of several services, of all or none",
+    request_body = ScaleServices,
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn scale(api: State, Body(request): Body<ScaleServices>) -> Result<Json<Changed>, ApiError> {
     if request.services.is_empty() {
         return Err(ApiError::invalid("name at least one service to scale, as in worker=10"));
@@ -101,10 +149,26 @@ pub async fn scale(api: State, Body(request): Body<ScaleServices>) -> Result<Jso
     changed(api.change(Command::ScaleServices { replicas }).await?.index, Vec::new())
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service}/watch",
+    tag = "services",
+    summary = "How far the cluster is with a service, until it has converged",
+    params(("service" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Progress, content_type = "application/x-ndjson", description = "One value on each line"), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn watch(api: State, Path(name): Path<String>) -> Result<Response, ApiError> {
     progress::watch(api, &name).await
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service}/usage",
+    tag = "services",
+    summary = "What the tasks of a service use now",
+    params(("service" = String, Path, description = "Name or id")),
+    responses((status = 200, body = ServiceUsage), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn usage(api: State, Path(name): Path<String>) -> Result<Json<ServiceUsage>, ApiError> {
     let state = api.read().await?;
     let service = find_any(&state, &name)?;

@@ -9,15 +9,30 @@ use minicloud_core::state::{ClusterState, NodeStatus, Service, Slot, Task};
 use minicloud_core::view::host_ports;
 
 use super::error::ApiError;
-use super::types::TaskSummary;
+use super::types::{ErrorBody, TaskSummary};
 use super::{Context, State, node, service};
 use crate::usage::{Query, QueryAnswer, UnboundPort};
 
+#[utoipa::path(
+    get,
+    path = "/v1/tasks",
+    tag = "tasks",
+    summary = "Tasks",
+    responses((status = 200, body = Vec<TaskSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<TaskSummary>>, ApiError> {
     let state = api.read().await?;
     summaries(&api, &state, state.tasks.values().cloned().collect()).await
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{task}",
+    tag = "tasks",
+    summary = "One task",
+    params(("task" = String, Path, description = "Id, or `service.slot`")),
+    responses((status = 200, body = TaskSummary), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<TaskSummary>, ApiError> {
     let state = api.read().await?;
     let task = Arc::clone(state.find_task(&name)?);
@@ -25,12 +40,28 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<TaskSu
     summaries.pop().map(Json).ok_or_else(|| ApiError::not_found(format!("no task '{name}'")))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/services/{service}/tasks",
+    tag = "tasks",
+    summary = "Tasks of a service, past ones too",
+    params(("service" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Vec<TaskSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn of_service(api: State, Path(name): Path<String>) -> Result<Json<Vec<TaskSummary>>, ApiError> {
     let state = api.read().await?;
     let service = service::find_any(&state, &name)?;
     summaries(&api, &state, state.tasks_of_service(service.id).cloned().collect()).await
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/nodes/{node}/tasks",
+    tag = "tasks",
+    summary = "Tasks of a node",
+    params(("node" = String, Path, description = "Id, hostname, or `self`")),
+    responses((status = 200, body = Vec<TaskSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn of_node(api: State, Path(name): Path<String>) -> Result<Json<Vec<TaskSummary>>, ApiError> {
     let state = api.read().await?;
     let node = node::find(&api, &state, &name)?;

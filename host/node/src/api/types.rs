@@ -9,6 +9,7 @@ mod service;
 mod task;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use minicloud_core::id::Index;
 
@@ -23,7 +24,7 @@ pub use service::{
 pub use task::TaskSummary;
 
 /// The body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// One clear line that says what to do.
     pub error: String,
@@ -31,7 +32,7 @@ pub struct ErrorBody {
 }
 
 /// What kind of refusal or failure an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     NotFound,
@@ -46,7 +47,7 @@ pub enum ErrorKind {
 }
 
 /// A row was created.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Created {
     pub id: String,
     pub name: String,
@@ -58,7 +59,7 @@ pub struct Created {
 }
 
 /// A row was changed or removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
     /// Where in the log the change stands.
     pub index: Index,

@@ -13,11 +13,18 @@ use super::State;
 use super::error::ApiError;
 use super::extract::Body;
 use super::task::node_name;
-use super::types::{Changed, CreateVolume, Created, VolumeDetail, VolumeSummary};
+use super::types::{Changed, CreateVolume, Created, ErrorBody, VolumeDetail, VolumeSummary};
 use crate::limits::VOLUME_REMOVAL_WAIT;
 
 const DRIVER: &str = "local";
 
+#[utoipa::path(
+    get,
+    path = "/v1/volumes",
+    tag = "volumes",
+    summary = "Volumes",
+    responses((status = 200, body = Vec<VolumeSummary>), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn list(api: State) -> Result<Json<Vec<VolumeSummary>>, ApiError> {
     let state = api.read().await?;
     let mut volumes: Vec<&Arc<Volume>> = state.volumes.values().filter(|volume| !volume.removing).collect();
@@ -25,6 +32,14 @@ pub async fn list(api: State) -> Result<Json<Vec<VolumeSummary>>, ApiError> {
     Ok(Json(volumes.into_iter().map(|volume| summary(&state, volume)).collect()))
 }
 
+#[utoipa::path(
+    post,
+    path = "/v1/volumes",
+    tag = "volumes",
+    summary = "Create a volume",
+    request_body = CreateVolume,
+    responses((status = 200, body = Created), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn create(api: State, Body(request): Body<CreateVolume>) -> Result<Json<Created>, ApiError> {
     if let Some(driver) = request.driver.filter(|driver| driver != DRIVER) {
         return Err(ApiError::invalid(format!("volumes have no driver '{driver}': use {DRIVER}")));
@@ -35,6 +50,14 @@ pub async fn create(api: State, Body(request): Body<CreateVolume>) -> Result<Jso
     Ok(Json(Created { id: id.to_string(), name: request.name, index: applied.index, warnings: Vec::new() }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/v1/volumes/{volume}",
+    tag = "volumes",
+    summary = "One volume in full",
+    params(("volume" = String, Path, description = "Name or id")),
+    responses((status = 200, body = VolumeDetail), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<VolumeDetail>, ApiError> {
     let state = api.read().await?;
     let volume = state.find_volume(&name)?;
@@ -49,6 +72,14 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Volume
     }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/v1/volumes/{volume}",
+    tag = "volumes",
+    summary = "Remove a volume that no service mounts, and its data",
+    params(("volume" = String, Path, description = "Name or id")),
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
 pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed>, ApiError> {
     let state = api.read().await?;
     let volume = state.find_volume(&name)?;

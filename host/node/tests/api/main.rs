@@ -6,5 +6,6 @@ mod world;
 mod errors;
 mod many;
 mod nodes;
+mod openapi;
 mod services;
 mod streams;

@@ -1,11 +1,13 @@
 //! Lines of task logs.
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use minicloud_core::id::TaskId;
 use minicloud_core::task::LogStream;
 
 /// Which lines are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct LogQuery {
     /// Go on with new lines until the client leaves.
     #[serde(default)]
@@ -19,7 +21,7 @@ pub struct LogQuery {
 }
 
 /// One line that a task wrote, or that the node wrote about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     pub task_id: TaskId,
     /// `worker.3`

@@ -1,12 +1,13 @@
 //! Networks and volumes.
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use minicloud_core::id::{NetworkId, VolumeId};
 use minicloud_core::spec::Labels;
 use minicloud_core::time::Timestamp;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkSummary {
     pub id: NetworkId,
     pub name: String,
@@ -15,13 +16,14 @@ pub struct NetworkSummary {
     /// `cluster`
     pub scope: String,
     /// Absent until it is chosen, a moment after the network was created.
+    #[schema(value_type = Option<String>)]
     pub subnet: Option<Ipv4Net>,
     pub internal: bool,
     pub attachable: bool,
 }
 
 /// `GET /v1/networks/{network}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkDetail {
     #[serde(flatten)]
     pub summary: NetworkSummary,
@@ -34,13 +36,14 @@ pub struct NetworkDetail {
 }
 
 /// `POST /v1/networks`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateNetwork {
     pub name: String,
     /// Only `overlay`, which is the default.
     #[serde(default)]
     pub driver: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub subnet: Option<Ipv4Net>,
     #[serde(default)]
     pub internal: bool,
@@ -50,7 +53,7 @@ pub struct CreateNetwork {
     pub labels: Labels,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VolumeSummary {
     pub id: VolumeId,
     pub name: String,
@@ -61,7 +64,7 @@ pub struct VolumeSummary {
 }
 
 /// `GET /v1/volumes/{volume}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VolumeDetail {
     #[serde(flatten)]
     pub summary: VolumeSummary,
@@ -72,7 +75,7 @@ pub struct VolumeDetail {
 }
 
 /// `POST /v1/volumes`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreateVolume {
     pub name: String,
     /// Only `local`, which is the default.

@@ -3,13 +3,14 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use minicloud_core::id::{Index, NodeId};
 use minicloud_core::spec::Labels;
 use minicloud_core::state::{Availability, NodeDescription, NodeStatus, Role};
 use minicloud_core::time::Timestamp;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeSummary {
     pub id: NodeId,
     pub hostname: String,
@@ -21,11 +22,12 @@ pub struct NodeSummary {
     pub role: Role,
     /// Absent on workers.
     pub manager_status: Option<ManagerStatus>,
+    #[schema(value_type = String)]
     pub address: SocketAddr,
 }
 
 /// A manager as the others see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ManagerStatus {
     Leader,
@@ -44,7 +46,7 @@ impl fmt::Display for ManagerStatus {
 }
 
 /// `GET /v1/nodes/{node}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeDetail {
     #[serde(flatten)]
     pub summary: NodeSummary,

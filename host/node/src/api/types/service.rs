@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use minicloud_core::id::{Index, ServiceId, TaskId};
 use minicloud_core::spec::{
@@ -12,7 +13,7 @@ use minicloud_core::state::{UpdateProgress, UpdateState};
 use minicloud_core::task::{TaskState, TaskUsage};
 use minicloud_core::time::Timestamp;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceSummary {
     pub id: ServiceId,
     pub name: String,
@@ -23,7 +24,7 @@ pub struct ServiceSummary {
     pub ports: Vec<PublishedPort>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     #[default]
@@ -32,7 +33,7 @@ pub enum Mode {
 }
 
 /// `GET /v1/services/{service}`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceDetail {
     #[serde(flatten)]
     pub summary: ServiceSummary,
@@ -49,15 +50,16 @@ pub struct ServiceDetail {
     pub version: Index,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceVip {
     /// Name of the network.
     pub network: String,
+    #[schema(value_type = Option<String>)]
     pub address: Option<Ipv4Addr>,
 }
 
 /// A published port that a node could not bind; it tries again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortProblem {
     /// Hostname of the node.
     pub node: String,
@@ -67,7 +69,7 @@ pub struct PortProblem {
 }
 
 /// `POST /v1/services`. Networks are named; they are resolved by the manager that answers.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CreateService {
     /// Absent: made from the image's name.
     #[serde(default)]
@@ -122,7 +124,7 @@ pub struct CreateService {
 }
 
 /// `POST /v1/services/{service}/update`. What is absent stays as it is; `*_rm` goes before `*_add`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateService {
     /// The version that the change was made from; another one is refused. Absent: whatever it is now.
     #[serde(default)]
@@ -194,7 +196,7 @@ pub struct UpdateService {
 }
 
 /// Fields of a restart policy that were given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestartChange {
     #[serde(default)]
     pub condition: Option<RestartCondition>,
@@ -219,7 +221,7 @@ impl RestartChange {
 }
 
 /// Fields of an update configuration that were given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateConfigChange {
     #[serde(default)]
     pub parallelism: Option<u32>,
@@ -250,14 +252,14 @@ impl UpdateConfigChange {
 }
 
 /// `POST /v1/services/scale`: all of them, or none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScaleServices {
     /// By name or id.
     pub services: BTreeMap<String, u32>,
 }
 
 /// One line of `GET /v1/services/{service}/watch`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// Tasks of the current version that run.
     pub running: u32,
@@ -291,7 +293,7 @@ impl Progress {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressTask {
     pub id: TaskId,
     pub slot: Option<u32>,
@@ -303,7 +305,7 @@ pub struct ProgressTask {
 }
 
 /// `GET /v1/services/{service}/usage`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceUsage {
     pub service: String,
     pub tasks: Vec<TaskUsageLine>,
@@ -311,7 +313,7 @@ pub struct ServiceUsage {
     pub total: TaskUsage,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskUsageLine {
     pub id: TaskId,
     pub name: String,

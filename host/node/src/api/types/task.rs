@@ -3,13 +3,14 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use minicloud_core::id::{NodeId, TaskId};
 use minicloud_core::spec::PublishedPort;
 use minicloud_core::task::TaskState;
 use minicloud_core::time::Timestamp;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskSummary {
     pub id: TaskId,
     /// `worker.3`, and `rng.n1` for a global service's task on that node.
@@ -24,9 +25,11 @@ pub struct TaskSummary {
     /// Why it waits, failed or was rejected, or what is wrong though it runs; empty when all is well.
     pub error: String,
     /// Its addresses on the networks of its service.
+    #[schema(value_type = Vec<String>)]
     pub addresses: Vec<Ipv4Addr>,
     /// The same addresses by name of the network.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     pub networks: BTreeMap<String, Ipv4Addr>,
     #[serde(default)]
     pub node_id: Option<NodeId>,
