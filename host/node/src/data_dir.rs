@@ -5,7 +5,6 @@
 //! node.json             node id, role, cluster, addresses
 //! identity/             node.key, node.crt, ca.crt, reset.key (mode 0600)
 //! raft/                 raft-log.redb, state.redb (managers)
-//! raft-former/          what a demoted manager had there; never read again
 //! ```
 //! Small files are replaced atomically. What is damaged is named, with what to do; nothing is repaired silently.
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -26,7 +25,6 @@ const LOCK: &str = "minicloud.lock";
 const NODE: &str = "node.json";
 const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
-const RAFT_FORMER: &str = "raft-former";
 /// Of `node.json`.
 const FORMAT_VERSION: u32 = 1;
 
@@ -123,17 +121,6 @@ impl DataDir {
     /// Removes the log and the state.
     pub fn remove_raft(&self) -> Result<(), DataDirError> {
         remove_dir(&self.path.join(RAFT))
-    }
-
-    /// Puts the log and the state of a node that is no manager aside, in place of what was put aside before. A later
-    /// promotion begins with empty ones: what the cluster decided meanwhile is not in these.
-    pub fn put_raft_aside(&self) -> Result<(), DataDirError> {
-        let (path, former) = (self.path.join(RAFT), self.path.join(RAFT_FORMER));
-        if !path.exists() {
-            return Ok(());
-        }
-        remove_dir(&former)?;
-        fs::rename(&path, &former).map_err(at(&path))
     }
 
     /// Fails when a node lives here already.
@@ -299,16 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_a_managers_is_put_aside_once() {
+    fn nothing_of_a_former_manager_is_kept() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::lock(temp.path()).unwrap();
-        dir.put_raft_aside().unwrap();
-        for stint in ["first", "second"] {
-            fs::write(dir.raft().unwrap().join("log"), stint).unwrap();
-            dir.put_raft_aside().unwrap();
-            assert!(!temp.path().join(RAFT).exists());
-            assert_eq!(fs::read_to_string(temp.path().join(RAFT_FORMER).join("log")).unwrap(), stint);
-        }
+        dir.remove_raft().unwrap();
+        fs::write(dir.raft().unwrap().join("log"), "the authority's key").unwrap();
+        dir.remove_raft().unwrap();
+        assert!(!temp.path().join(RAFT).exists());
     }
 
     #[test]

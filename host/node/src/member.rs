@@ -132,7 +132,7 @@ impl Member {
                 }
             }
             // A demotion may have been cut short.
-            Role::Worker => member.dir.put_raft_aside()?,
+            Role::Worker => member.dir.remove_raft()?,
         }
         Ok(member)
     }
@@ -148,13 +148,13 @@ impl Member {
         Ok(cluster)
     }
 
-    /// Stops taking part, as a worker, and puts log and state aside.
+    /// Stops taking part, as a worker, and removes log and state: they hold the key of the cluster's authority.
     pub async fn stop_taking_part(&self) -> Result<(), MemberError> {
         if let Some(cluster) = self.cluster.get() {
             self.cluster.empty();
             cluster.shutdown().await;
         }
-        Ok(self.dir.put_raft_aside()?)
+        Ok(self.dir.remove_raft()?)
     }
 
     /// Adds to `services` what consensus and joining need, on a manager.

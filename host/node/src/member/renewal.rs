@@ -43,7 +43,7 @@ impl Member {
         let (before, role) = (self.role(), identity.certified.role);
         if before == Role::Worker {
             // What an earlier time as a manager left behind must not come alive again.
-            self.dir.put_raft_aside()?;
+            self.dir.remove_raft()?;
         }
         self.dir.write_identity(identity)?;
         if role != before {

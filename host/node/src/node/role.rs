@@ -2,7 +2,7 @@
 //!
 //! A promotion or demotion shows in the node's view. The node then asks for a certificate, whose role is the state's
 //! word, and does what that role does: a manager takes part in consensus and has itself added to it; a worker, which
-//! got its certificate only once it did not vote any more, stops and puts its log aside. Each step can be cut short
+//! got its certificate only once it did not vote any more, stops and removes its log. Each step can be cut short
 //! by a crash: the certificate on disk says where to go on. Tasks know nothing of it.
 use std::sync::Arc;
 
