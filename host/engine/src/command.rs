@@ -1,5 +1,6 @@
 //! A command component: a process that runs until it returns, exits, traps or is ended.
 use std::sync::Arc;
+use std::time::Instant;
 
 use minicloud_core::task::Exit;
 use tokio::sync::oneshot;
@@ -49,11 +50,15 @@ async fn call(
     turn: &Arc<Turn>,
     ready: &mut Option<Ready>,
 ) -> Result<wasmtime::Result<Result<(), ()>>, EngineError> {
+    let began = Instant::now();
     let mut store = context.store(turn)?;
-    let mut announce = || match ready.take() {
-        Some(ready) if component.says_ready() => context.lifecycle.await_ready(ready),
-        Some(ready) => drop(ready.send(Ok(()))),
-        None => {}
+    let mut announce = || {
+        context.instantiated(began);
+        match ready.take() {
+            Some(ready) if component.says_ready() => context.lifecycle.await_ready(ready),
+            Some(ready) => drop(ready.send(Ok(()))),
+            None => {}
+        }
     };
     let failed = |error: wasmtime::Error| trap::start_error(&error, context);
     match component.entry() {

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, oneshot, watch};
 
 use crate::admission::Admission;
+use crate::alarm::Alarms;
 use crate::cache::{Cache, Origin};
 use crate::capacity::Capacity;
 use crate::command::{self, Ready};
@@ -27,7 +28,7 @@ use crate::linker::GuestLinker;
 use crate::meter::Turn;
 use crate::server;
 use crate::spec::{ComponentSource, RunSpec};
-use crate::store::TaskContext;
+use crate::store::{Host, TaskContext};
 use crate::task::{Gate, Task};
 use crate::ticker::Ticker;
 use crate::trap;
@@ -57,12 +58,12 @@ pub struct Engine {
 }
 
 struct Inner {
-    wasmtime: wasmtime::Engine,
-    capacity: Capacity,
+    host: Host,
     linker: GuestLinker,
     cache: Cache,
     loaded: Mutex<Loaded>,
-    ticker: Ticker,
+    _ticker: Ticker,
+    _alarms: Alarms,
     /// `None` only while it is dropped.
     guests: Option<Runtime>,
     compiled: AtomicU64,
@@ -89,16 +90,17 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
         let capacity = Capacity::of_host(options.memory_bytes);
         let wasmtime = config::engine(capacity)?;
+        let (ticker, alarms) = (Ticker::start(wasmtime.weak())?, Alarms::start()?);
         let inner = Inner {
             linker: GuestLinker::new(&wasmtime)?,
             cache: Cache::open(&options.cache_dir, &wasmtime)?,
-            ticker: Ticker::start(wasmtime.weak())?,
+            host: Host { engine: wasmtime, capacity, pulse: ticker.pulse().clone(), alarms: alarms.queue().clone() },
+            _ticker: ticker,
+            _alarms: alarms,
             guests: Some(guest_runtime(options.guest_threads)?),
             loaded: Mutex::default(),
             compiled: AtomicU64::new(0),
             from_cache: AtomicU64::new(0),
-            wasmtime,
-            capacity,
         };
         Ok(Engine { inner: Arc::new(inner) })
     }
@@ -115,14 +117,14 @@ impl Engine {
         let net = net.with_hostname(&spec.hostname);
         let gate = gate(&spec, component.kind());
         let (draining, is_draining) = watch::channel(false);
-        let (inner, stopping) = (&self.inner, is_draining.clone());
-        let context = TaskContext::new(spec, net, inner.wasmtime.clone(), inner.capacity, inner.ticker.pulse().clone(), stopping);
+        let context = TaskContext::new(spec, net, &self.inner.host, is_draining.clone());
         let (cpu, memory, lifecycle) = (context.cpu.clone(), context.memory.clone(), context.lifecycle.clone());
+        let instantiation = context.instantiation.clone();
         let (ready, is_ready) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
         let running = run(context, component.clone(), gate.as_ref().map(|gate| gate.admission.clone()), is_draining, ready);
         let abort = self.guests()?.spawn(until_end(running, exit_sender)).abort_handle();
-        let task = Task { abort, exit, draining, cpu, memory, lifecycle, gate };
+        let task = Task { abort, exit, draining, cpu, memory, lifecycle, instantiation, gate };
         match tokio::time::timeout(START_TIMEOUT, is_ready).await {
             Ok(Ok(Ok(()))) => Ok(task),
             Ok(Ok(Err(error))) => Err(error),

@@ -2,6 +2,7 @@
 //!
 //! `server.rs` hands over requests that were admitted. An instance that traps fails its requests and is replaced.
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::channel::oneshot;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -121,12 +122,15 @@ struct Instance {
 impl Instance {
     async fn new(context: &TaskContext, component: &Component, turn: &Arc<Turn>) -> Result<Instance, EngineError> {
         let Entry::Http(pre) = component.entry() else { return Err(EngineError::NothingToRun) };
+        let began = Instant::now();
         let mut store = context.store(turn)?;
         let proxy = match pre {
             ProxyPre::P3(pre) => pre.instantiate_async(&mut store).await.map(Proxy::P3),
             ProxyPre::P2(pre) => pre.instantiate_async(&mut store).await.map(Proxy::P2),
         };
-        Ok(Instance { proxy: proxy.map_err(|error| trap::start_error(&error, context))?, store })
+        let proxy = proxy.map_err(|error| trap::start_error(&error, context))?;
+        context.instantiated(began);
+        Ok(Instance { store, proxy })
     }
 
     /// Answer one request of WASI 0.2, then end.

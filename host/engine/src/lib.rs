@@ -4,6 +4,7 @@
 //! its environment, its volumes and its log, nothing else. It knows no cluster: which task runs, and when, is
 //! decided elsewhere. The command line introduces it to the node.
 mod admission;
+mod alarm;
 mod cache;
 mod capability;
 mod capacity;

@@ -10,6 +10,7 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::random::WasiRandom;
 
+use crate::capability::clocks::Clocks;
 use crate::capability::{sockets, task};
 use crate::error::EngineError;
 use crate::store::GuestState;
@@ -114,7 +115,7 @@ fn add_p2(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     io::poll::add_to_linker::<State, Io>(l, |state| state.ctx().table)?;
     io::streams::add_to_linker::<State, Io>(l, |state| state.ctx().table)?;
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<State, Clocks>(l, State::clock)?;
     random::random::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
@@ -135,7 +136,10 @@ fn add_p2(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
 }
 
 fn add_p3(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p3::clocks::add_to_linker(linker)?;
+    use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock, types};
+    types::add_to_linker::<GuestState, Clocks>(linker, GuestState::clock)?;
+    monotonic_clock::add_to_linker::<GuestState, Clocks>(linker, GuestState::clock)?;
+    system_clock::add_to_linker::<GuestState, WasiClocks>(linker, GuestState::clocks)?;
     wasmtime_wasi::p3::random::add_to_linker(linker)?;
     wasmtime_wasi::p3::filesystem::add_to_linker(linker)?;
     wasmtime_wasi::p3::cli::add_to_linker(linker)?;

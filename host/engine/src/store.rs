@@ -1,5 +1,6 @@
 //! The store of an instance: a task's state behind every host call, its memory limiter, its turns.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use minicloud_core::task::LogStream;
 use minicloud_net::TaskNet;
@@ -9,6 +10,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::alarm::Queue;
+use crate::capability::clocks::{Clock, ClockView};
 use crate::capability::http::HttpClient;
 use crate::capability::logs::LogWriter;
 use crate::capability::sockets::SocketsView;
@@ -26,6 +29,7 @@ use crate::ticker::Pulse;
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
+    clock: Clock,
     http: WasiHttpCtx,
     http_client: HttpClient,
     net: TaskNet,
@@ -50,6 +54,10 @@ impl GuestState {
         SocketsView { net: &self.net, table: &mut self.table }
     }
 
+    pub fn clock(&mut self) -> ClockView<'_> {
+        ClockView { clock: &self.clock, table: &mut self.table }
+    }
+
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
@@ -63,24 +71,30 @@ pub struct TaskContext {
     pub memory: Arc<MemoryBudget>,
     pub capacity: Capacity,
     pub lifecycle: Arc<Lifecycle>,
+    pub instantiation: Arc<OnceLock<Duration>>,
     engine: wasmtime::Engine,
     pulse: Arc<Pulse>,
+    alarms: Arc<Queue>,
+}
+
+/// What all tasks of an engine share.
+#[derive(Clone)]
+pub struct Host {
+    pub engine: wasmtime::Engine,
+    pub capacity: Capacity,
+    pub pulse: Arc<Pulse>,
+    pub alarms: Arc<Queue>,
 }
 
 impl TaskContext {
     /// `stopping` turns true once the task is told to stop.
-    pub fn new(
-        spec: RunSpec,
-        net: TaskNet,
-        engine: wasmtime::Engine,
-        capacity: Capacity,
-        pulse: Arc<Pulse>,
-        stopping: watch::Receiver<bool>,
-    ) -> Arc<TaskContext> {
+    pub fn new(spec: RunSpec, net: TaskNet, host: &Host, stopping: watch::Receiver<bool>) -> Arc<TaskContext> {
+        let Host { engine, capacity, pulse, alarms } = host.clone();
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis));
         let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
         let lifecycle = Arc::new(Lifecycle::new(&spec, stopping));
-        Arc::new(TaskContext { spec, net, cpu, memory, capacity, lifecycle, engine, pulse })
+        let instantiation = Arc::default();
+        Arc::new(TaskContext { spec, net, cpu, memory, capacity, lifecycle, instantiation, engine, pulse, alarms })
     }
 
     /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.
@@ -90,6 +104,7 @@ impl TaskContext {
         let state = GuestState {
             wasi: self.wasi()?,
             table,
+            clock: Clock::new(self.alarms.clone()),
             http: WasiHttpCtx::new(),
             http_client: HttpClient::new(self.net.clone()),
             net: self.net.clone(),
@@ -102,6 +117,11 @@ impl TaskContext {
         store.epoch_deadline_callback(move |_| Ok(turn.at_tick()));
         store.set_epoch_deadline(1);
         Ok(store)
+    }
+
+    /// An instance is there whose making `began` then; the first one counts.
+    pub fn instantiated(&self, began: Instant) {
+        self.instantiation.get_or_init(|| began.elapsed());
     }
 
     /// Wrap what runs guest code of this task.

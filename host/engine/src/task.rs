@@ -1,5 +1,5 @@
 //! A running task, as the node holds it: wait for it, stop it, kill it, read its use.
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use minicloud_core::task::{Exit, TaskUsage};
@@ -19,6 +19,7 @@ pub struct Task {
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) instantiation: Arc<OnceLock<Duration>>,
     /// Of an HTTP task.
     pub(crate) gate: Option<Gate>,
 }
@@ -66,6 +67,12 @@ impl Task {
     /// Like [`Task::kill`], without waiting for the end.
     pub fn abort(&self) {
         self.abort.abort();
+    }
+
+    /// How long its first instance took: store, linked imports, memories and tables, until its exports could be called.
+    /// `None` until there was one.
+    pub fn instantiation(&self) -> Option<Duration> {
+        self.instantiation.get().copied()
     }
 
     pub fn usage(&self) -> TaskUsage {
