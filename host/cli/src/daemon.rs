@@ -111,7 +111,7 @@ fn trace_to_stderr(colours: bool) {
 }
 
 fn serve(request: DaemonRequest, ready: impl FnOnce()) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("node").enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(node_threads()).thread_name("node").enable_all().build()?;
     runtime.block_on(async {
         let executor = Arc::new(EngineExecutor::new(&request.data_dir)?);
         let options = NodeOptions { data_dir: request.data_dir, executor, bundled: bundled::images() };
@@ -120,6 +120,12 @@ fn serve(request: DaemonRequest, ready: impl FnOnce()) -> anyhow::Result<()> {
         node.run_until(termination()).await;
         Ok(())
     })
+}
+
+/// Threads for Raft, QUIC and the API, beside those of the guests: half of the cores. A thread more than there is work for
+/// costs wake-ups, in idle and on the way of every packet.
+fn node_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// Resolves when the process is asked to end.

@@ -19,6 +19,7 @@ use minicloud_core::state::{ClusterState, Role};
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::Fatal;
+use openraft::metrics::RaftServerMetrics;
 use openraft::{RaftMetrics, ServerState};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
@@ -122,7 +123,7 @@ impl Cluster {
             membership: Mutex::default(),
         });
         // Neither keeps consensus alive: they end with the last handle.
-        tokio::spawn(watch_raft(shared.raft.metrics(), shared.leadership.clone(), shared.failure.clone()));
+        tokio::spawn(watch_raft((shared.raft.server_metrics(), shared.raft.metrics()), shared.leadership.clone(), shared.failure.clone()));
         tokio::spawn(watch_state(shared.peers.clone(), shared.machine.downgrade(), shared.machine.index()));
         Ok(Cluster { shared })
     }
@@ -203,30 +204,28 @@ impl Members for Cluster {
     }
 }
 
-/// Follows openraft: who leads, and whether it still runs.
+/// Follows openraft: who leads, and whether it still runs. Only a change of these wakes it up, not each heartbeat.
 async fn watch_raft(
-    mut metrics: WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>,
+    (mut server, all): (WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>, WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>),
     leadership: watch::Sender<Leadership>,
     failure: watch::Sender<Option<String>>,
 ) {
     loop {
-        let now = metrics.borrow_watched().clone();
-        let mut seen = Leadership { leader: now.current_leader, leading: now.state == ServerState::Leader, term: now.current_term };
-        if now.running_state.is_err() {
-            (seen.leader, seen.leading) = (None, false);
-        }
+        let now = server.borrow_watched().clone();
+        let seen = Leadership { leader: now.current_leader, leading: now.state == ServerState::Leader, term: now.vote.leader_id().term };
         leadership.send_if_modified(|old| std::mem::replace(old, seen) != seen);
-        match now.running_state {
-            Ok(()) | Err(Fatal::Stopped) => {}
-            Err(fatal) => {
-                error!(error = %fatal, "consensus stopped");
-                failure.send_replace(Some(fatal.to_string()));
-                return;
-            }
+        if server.changed().await.is_err() {
+            break;
         }
-        if metrics.changed().await.is_err() {
-            return;
-        }
+    }
+    let running = all.borrow_watched().running_state.clone();
+    let term = leadership.borrow().term;
+    leadership.send_replace(Leadership { leader: None, leading: false, term });
+    if let Err(fatal) = running
+        && fatal != Fatal::Stopped
+    {
+        error!(error = %fatal, "consensus stopped");
+        failure.send_replace(Some(fatal.to_string()));
     }
 }
 

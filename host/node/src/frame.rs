@@ -37,6 +37,15 @@ pub async fn expect<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin + 
     read(stream).await?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "peer ended the stream without an answer"))
 }
 
+/// Writes one frame and reads the one that answers it.
+pub async fn ask<T: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin + ?Sized),
+    value: &(impl Serialize + ?Sized),
+) -> io::Result<T> {
+    write(stream, value).await?;
+    expect(stream).await
+}
+
 /// A record behind its version byte, as it is stored or framed.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> io::Result<Vec<u8>> {
     let mut record = vec![ENCODING_VERSION];

@@ -43,7 +43,11 @@ pub const WORKER_KEEP_ALIVE: Duration = Duration::from_secs(3);
 pub const INITIAL_RTT: Duration = Duration::from_millis(20);
 
 /// The leader says that it leads this often.
-pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(100);
+pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(130);
+/// Managers look this often whether a heartbeat or an election is due.
+pub const RAFT_TICK: Duration = Duration::from_millis(66);
+/// Raft's waits below this are kept as they are.
+pub const RAFT_WAIT_EXACT: Duration = Duration::from_millis(1);
 /// Least silence of the leader before an election; also the most is its lease.
 pub const ELECTION_TIMEOUT_MIN: Duration = Duration::from_millis(300);
 /// Most silence of the leader before an election.

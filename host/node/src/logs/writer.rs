@@ -17,6 +17,9 @@ use crate::limits::{LOG_FILE_BYTES_MAX, LOG_FILES_MAX, LOG_TOTAL_BYTES_MAX};
 
 /// Bytes written between two looks at how much there is in all.
 const SWEEP_AFTER_BYTES: u64 = LOG_TOTAL_BYTES_MAX / 16;
+/// Of the thread, beside those that guests and requests wait for.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 /// New files between two looks at how much there is in all.
 const SWEEP_AFTER_FILES: usize = 1_000;
 
@@ -33,7 +36,12 @@ impl Writer {
     /// Starts the thread; it ends when the writer is dropped, after it has written what it was given.
     pub fn start(directory: PathBuf) -> io::Result<Writer> {
         let (queue, work) = channel();
-        std::thread::Builder::new().name("logs".into()).spawn(move || Thread::new(directory).run(&work))?;
+        std::thread::Builder::new().name("logs".into()).spawn(move || {
+            // A guest that writes a line goes on before the line is on disk. Refused, they take turns.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+            Thread::new(directory).run(&work);
+        })?;
         Ok(Writer { queue })
     }
 

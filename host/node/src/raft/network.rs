@@ -1,8 +1,9 @@
 //! Raft's messages to other managers, each on a stream of its own over `peers`.
 use std::future::Future;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use minicloud_core::id::NodeId;
 use minicloud_core::state::Role;
 use openraft::OptionalSend;
@@ -37,6 +38,9 @@ pub struct Network {
 pub struct Client {
     peers: Peers,
     target: NodeId,
+    /// A stream of `Call::AppendStream` on which every append is answered. Never contended: openraft wants clients that
+    /// could be shared, and shares none.
+    rested: Mutex<Option<PeerStream>>,
 }
 
 impl Network {
@@ -52,7 +56,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
         if self.peers.endpoint(target).is_none() {
             self.peers.learn(target, member.address, Role::Manager);
         }
-        Client { peers: self.peers.clone(), target }
+        Client { peers: self.peers.clone(), target, rested: Mutex::default() }
     }
 }
 
@@ -73,6 +77,38 @@ impl Client {
         }
     }
 
+    /// One append and its answer, which is what a heartbeat is. The stream is kept for the next one.
+    async fn append_one(&self, request: &AppendEntriesRequest<TypeConfig>) -> Result<Appended, RPCError<TypeConfig>> {
+        let (stream, answer) = match self.append_on_rested(request).await {
+            Some(answered) => answered,
+            None => {
+                let mut stream = self.open().await?;
+                let asking = async {
+                    frame::write(&mut stream, &Call::AppendStream).await?;
+                    frame::ask(&mut stream, request).await
+                };
+                let answer: Answer<Appended> = asking.await.map_err(|error| RPCError::Network(NetworkError::new(&error)))?;
+                (stream, answer)
+            }
+        };
+        // After any other answer the peer ends the stream.
+        if let Ok(Ok(_)) = &answer {
+            *self.rested() = Some(stream);
+        }
+        answer.map_err(|error| Unreachable::new(&io::Error::other(error)).into())
+    }
+
+    /// `None` where there is no stream, or the peer has ended it meanwhile: an append may be sent twice.
+    async fn append_on_rested(&self, request: &AppendEntriesRequest<TypeConfig>) -> Option<(PeerStream, Answer<Appended>)> {
+        let mut stream = self.rested().take()?;
+        let answer = frame::ask(&mut stream, request).await.ok()?;
+        Some((stream, answer))
+    }
+
+    fn rested(&self) -> MutexGuard<'_, Option<PeerStream>> {
+        self.rested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn send_snapshot(&self, vote: Vote, snapshot: Snapshot) -> Result<Answer<SnapshotResponse<TypeConfig>>, SendError> {
         let stream = self.peers.open(self.target, StreamKind::Raft).await.map_err(|error| SendError::Unreachable(error.to_string()))?;
         let send = async {
@@ -90,6 +126,8 @@ impl Client {
         }
     }
 }
+
+type Appended = StreamAppendResult<TypeConfig>;
 
 enum SendError {
     Unreachable(String),
@@ -119,6 +157,16 @@ impl RaftNetworkV2<TypeConfig> for Client {
             // openraft waits out its backoff before it gives the first request, so that comes before the connection:
             // an unreachable peer would be tried without any pause otherwise.
             let Some(first) = input.next().await else { return Ok(stream::empty().boxed() as BoxStream<'s, _>) };
+            let second = match input.next().now_or_never() {
+                Some(None) => {
+                    let answered = timeout(option.hard_ttl(), self.append_one(&first)).await;
+                    let answer = answered.unwrap_or_else(|elapsed| Err(Unreachable::new(&elapsed).into()));
+                    return Ok(stream::iter([answer]).boxed() as BoxStream<'s, _>);
+                }
+                Some(second) => second,
+                None => None,
+            };
+            let input = stream::iter(second).chain(input);
             let opened = timeout(option.hard_ttl(), self.open()).await;
             let stream = opened.unwrap_or_else(|elapsed| Err(Unreachable::new(&elapsed).into()))?;
             let (answers, requests) = tokio::io::split(stream);

@@ -3,10 +3,13 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::time::Duration;
 
+use openraft::async_runtime::Instant as _;
 use openraft::{AsyncRuntime, OptionalSend};
-use openraft_rt_tokio::TokioRuntime;
+use openraft_rt_tokio::{TokioInstant, TokioRuntime};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+
+use crate::limits::{RAFT_TICK, RAFT_WAIT_EXACT};
 
 thread_local! {
     static ELECTIONS: RefCell<Option<StdRng>> = const { RefCell::new(None) };
@@ -15,6 +18,16 @@ thread_local! {
 /// Makes every later election timeout on this thread follow from `seed`.
 pub fn seed_elections(seed: u64) {
     ELECTIONS.with(|elections| *elections.borrow_mut() = Some(StdRng::seed_from_u64(seed)));
+}
+
+/// openraft wakes up five times per heartbeat to see whether one is due, on every manager, for ever; twice is
+/// enough. Its other waits to a point in time are of microseconds, and are left alone.
+fn at_tick(deadline: TokioInstant) -> TokioInstant {
+    let now = TokioInstant::now();
+    match deadline - now {
+        wait if wait < RAFT_WAIT_EXACT => deadline,
+        _ => deadline.max(now + RAFT_TICK),
+    }
 }
 
 /// See the module.
@@ -47,7 +60,7 @@ impl AsyncRuntime for Runtime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline)
+        TokioRuntime::sleep_until(at_tick(deadline))
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
@@ -76,5 +89,26 @@ impl AsyncRuntime for Runtime {
         F: Future<Output = T>,
     {
         self.0.block_on(future)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_are_slowed_and_shorter_waits_are_not() {
+        let now = TokioInstant::now();
+        let after = |wait| at_tick(now + wait) - now;
+        assert_eq!(after(Duration::from_micros(1)), Duration::from_micros(1));
+        assert_eq!(after(Duration::from_millis(26)), RAFT_TICK);
+        assert_eq!(after(Duration::from_millis(300)), Duration::from_millis(300));
+    }
+
+    /// A tick right before a heartbeat is due would delay it by a whole tick.
+    #[test]
+    fn the_second_tick_is_a_little_later_than_a_heartbeat() {
+        let over = (RAFT_TICK * 2).checked_sub(crate::limits::RAFT_HEARTBEAT).unwrap();
+        assert!((Duration::from_millis(1)..Duration::from_millis(5)).contains(&over), "{over:?}");
     }
 }
