@@ -15,8 +15,10 @@ use bytes::Bytes;
 use minicloud_core::id::NodeId;
 use minicloud_net::{Connection, DatagramHeader, NetError, OpenFuture, StreamHeader, Switch, Uplink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 
 use crate::frame;
@@ -70,37 +72,43 @@ impl Carrier for Peers {
 /// The way out: what the switch opens towards other nodes.
 pub struct Overlay {
     carrier: Arc<dyn Carrier>,
+    /// The node's own threads. Guests call from theirs, which must not come to drive the connections between nodes.
+    threads: Handle,
     large_datagrams: Arc<Semaphore>,
 }
 
 impl Overlay {
+    /// Must be called on the node's own runtime: what travels is carried there.
     pub fn new(carrier: Arc<dyn Carrier>) -> Overlay {
-        Overlay { carrier, large_datagrams: Arc::new(Semaphore::new(LARGE_DATAGRAMS_MAX)) }
+        Overlay { carrier, threads: Handle::current(), large_datagrams: Arc::new(Semaphore::new(LARGE_DATAGRAMS_MAX)) }
     }
 }
 
 impl Uplink for Overlay {
     fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture {
-        let carrier = self.carrier.clone();
-        Box::pin(async move {
-            let mut stream = carrier.open(node, StreamKind::Overlay).await.map_err(|error| {
-                debug!(%node, %error, "no overlay stream");
-                NetError::Unreachable
-            })?;
-            match ask(&mut stream, header).await {
-                Ok(Verdict::Accepted) => Ok(pumped(stream, header)),
-                Ok(Verdict::Refused) => Err(NetError::Refused),
-                Ok(Verdict::Unreachable) => Err(NetError::Unreachable),
-                Err(error) => {
-                    debug!(%node, %error, "overlay stream broke before it was answered");
-                    Err(NetError::Unreachable)
-                }
-            }
-        })
+        let opening = AbortOnDropHandle::new(self.threads.spawn(open(self.carrier.clone(), node, header)));
+        Box::pin(async move { opening.await.unwrap_or(Err(NetError::Unreachable)) })
     }
 
     fn send(&self, node: NodeId, header: DatagramHeader, payload: Bytes) {
+        let _on_its_threads = self.threads.enter();
         self.send_datagram(node, &header, &payload);
+    }
+}
+
+async fn open(carrier: Arc<dyn Carrier>, node: NodeId, header: StreamHeader) -> Result<Connection, NetError> {
+    let mut stream = carrier.open(node, StreamKind::Overlay).await.map_err(|error| {
+        debug!(%node, %error, "no overlay stream");
+        NetError::Unreachable
+    })?;
+    match ask(&mut stream, header).await {
+        Ok(Verdict::Accepted) => Ok(pumped(stream, header)),
+        Ok(Verdict::Refused) => Err(NetError::Refused),
+        Ok(Verdict::Unreachable) => Err(NetError::Unreachable),
+        Err(error) => {
+            debug!(%node, %error, "overlay stream broke before it was answered");
+            Err(NetError::Unreachable)
+        }
     }
 }
 
