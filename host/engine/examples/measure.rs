@@ -61,26 +61,33 @@ async fn starting(json: bool) {
     for name in [CLI2, CLI3] {
         let node = node();
         let component = load(&node.engine, guest(name)).await.expect(name);
-        let (mut started, mut ended) = (Vec::new(), Vec::new());
+        let (mut instantiated, mut started, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..COUNT {
             let began = Instant::now();
             let task = start(&node, "task", &component, &["hello"]).await;
             started.push(began.elapsed());
+            instantiated.push(task.task.instantiation().expect("it was started"));
             task.task.wait().await;
             ended.push(began.elapsed());
         }
         if json {
-            let times: Vec<String> = started.iter().map(|time| format!("{:.1}", time.as_secs_f64() * 1e6)).collect();
-            println!(r#"{{"component":"{name}","instantiate_us":[{}]}}"#, times.join(","));
+            println!(r#"{{"component":"{name}","instantiate_us":{},"start_us":{}}}"#, micros(&instantiated), micros(&started));
             continue;
         }
         println!(
-            "start {name}: until it runs p50 {:?} p99 {:?}; whole run of hello p50 {:?}",
+            "start {name}: instantiation p50 {:?} p99 {:?}; until it runs, as its caller sees it, p50 {:?} p99 {:?}; whole run of hello p50 {:?}",
+            at(&mut instantiated, 50),
+            at(&mut instantiated, 99),
             at(&mut started, 50),
             at(&mut started, 99),
             at(&mut ended, 50)
         );
     }
+}
+
+fn micros(times: &[Duration]) -> String {
+    let times: Vec<String> = times.iter().map(|time| format!("{:.1}", time.as_secs_f64() * 1e6)).collect();
+    format!("[{}]", times.join(","))
 }
 
 async fn start(node: &Node, service: &str, component: &Component, args: &[&str]) -> Running {

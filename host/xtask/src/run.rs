@@ -29,14 +29,19 @@ pub fn program(folder: &str, program: &str, args: &[&str]) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Runs the cargo that runs us.
+/// The cargo that runs us.
+pub fn cargo_program() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// See [`cargo_program`].
 pub fn cargo(args: &[&str]) -> anyhow::Result<()> {
-    program(".", &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), args)
+    program(".", &cargo_program(), args)
 }
 
 /// What a command printed, or `None` when it is missing or failed.
 pub fn output(program: &str, args: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(args).output().ok()?;
+    let output = Command::new(program).args(args).current_dir(root()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
