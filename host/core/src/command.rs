@@ -94,6 +94,11 @@ pub enum Command {
         version: Index,
         spec: Box<ServiceSpec>,
     },
+    /// Back to the previous spec. `version` as for `UpdateService`.
+    RollbackService {
+        id: ServiceId,
+        version: Index,
+    },
     /// Sets the number of replicas of all of them, or of none.
     ScaleServices {
         replicas: BTreeMap<ServiceId, u32>,
@@ -207,6 +212,12 @@ pub enum Change {
         service: ServiceId,
         version: Index,
         update: UpdateProgress,
+    },
+    /// A failed update goes back to the previous spec. Holds while the service is at `version` and that spec still fits.
+    UndoUpdate {
+        service: ServiceId,
+        version: Index,
+        message: String,
     },
 }
 

@@ -42,6 +42,9 @@ pub struct ServiceSpec {
     pub ports: Vec<PublishedPort>,
     #[serde(default)]
     pub update: UpdateConfig,
+    /// How a rollback of this spec's successor replaces tasks.
+    #[serde(default)]
+    pub rollback: UpdateConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -140,6 +140,7 @@ impl Writer<'_> {
             Command::ForgetVolumes { node, volumes } => self.forget_volumes(*node, volumes),
             Command::CreateService { id, spec } => self.create_service(*id, spec)?,
             Command::UpdateService { id, version, spec } => self.update_service(*id, *version, spec)?,
+            Command::RollbackService { id, version } => self.rollback_service(*id, *version)?,
             Command::ScaleServices { replicas } => self.scale_services(replicas)?,
             Command::RemoveService { id } => self.remove_service(*id)?,
             Command::ReportStatus { node, tasks } => self.report_status(*node, tasks)?,

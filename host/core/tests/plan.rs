@@ -25,6 +25,7 @@ fn world_with(replicas: u32) -> (World, ServiceId) {
         endpoint_mode: EndpointMode::Vip,
         ports: Vec::new(),
         update: UpdateConfig::default(),
+        rollback: UpdateConfig::default(),
     };
     world.apply(Command::CreateService { id, spec: Box::new(spec) }).expect("a service can be created");
     (world, id)

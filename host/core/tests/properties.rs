@@ -32,6 +32,7 @@ enum Event {
     ForgetVolume(u8, u8),
     CreateService(u8, Box<Shape>),
     UpdateService(u8, bool, Box<Shape>),
+    Rollback(u8, bool),
     Scale(BTreeMap<u8, u32>),
     RemoveService(u8),
     Report(u8, u8, TaskState),
@@ -66,7 +67,7 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
     let place = (option::weighted(0.3, ports), option::weighted(0.2, 0..3u8), select(vec![0, 0, 600 << 20]));
     let restart = select(vec![RestartCondition::Any, RestartCondition::OnFailure, RestartCondition::None]);
     let order = option::of(select(vec![UpdateOrder::StartFirst, UpdateOrder::StopFirst]));
-    let action = select(vec![FailureAction::Pause, FailureAction::Continue]);
+    let action = select(vec![FailureAction::Pause, FailureAction::Continue, FailureAction::Rollback]);
     let constraint = option::weighted(0.2, select(vec!["node.role==worker", "node.labels.disk==ssd"]));
     let endpoint = select(vec![EndpointMode::Vip, EndpointMode::Dnsrr]);
     (mode, place, restart, order, 0..3u32, action, constraint, endpoint).prop_map(
@@ -115,6 +116,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (any::<u8>(), any::<u8>()).prop_map(|(node, volume)| Event::ForgetVolume(node, volume)),
         5 => (0..5u8, shape()).prop_map(|(name, shape)| Event::CreateService(name, shape)),
         3 => (any::<u8>(), any::<bool>(), shape()).prop_map(|(service, stale, shape)| Event::UpdateService(service, stale, shape)),
+        1 => any::<(u8, bool)>().prop_map(|(service, stale)| Event::Rollback(service, stale)),
         3 => btree_map(any::<u8>(), 0..7u32, 1..3).prop_map(Event::Scale),
         1 => any::<u8>().prop_map(Event::RemoveService),
         4 => (any::<u8>(), any::<u8>(), select(states.to_vec())).prop_map(|(node, task, state)| Event::Report(node, task, state)),
@@ -277,6 +279,11 @@ impl Trial {
                 let version = row.map_or(Index(0), |row| Index(row.version.0 - u64::from(stale)));
                 Command::UpdateService { id, version, spec: Box::new(self.spec(name, &shape)) }
             }
+            Event::Rollback(at, stale) => {
+                let id = service(at);
+                let version = state.services.get(&id).map_or(Index(0), |row| Index(row.version.0 - u64::from(stale)));
+                Command::RollbackService { id, version }
+            }
             Event::Scale(replicas) => {
                 Command::ScaleServices { replicas: replicas.into_iter().map(|(at, replicas)| (service(at), replicas)).collect() }
             }
@@ -320,6 +327,7 @@ impl Trial {
                 failure_action: shape.action,
                 ..UpdateConfig::default()
             },
+            rollback: UpdateConfig { parallelism: shape.parallelism, ..UpdateConfig::default() },
         }
     }
 

@@ -25,6 +25,7 @@ fn spec(network: NetworkId) -> ServiceSpec {
         endpoint_mode: EndpointMode::Vip,
         ports: Vec::new(),
         update: UpdateConfig::default(),
+        rollback: UpdateConfig::default(),
     }
 }
 

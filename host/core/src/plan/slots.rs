@@ -53,9 +53,9 @@ pub(super) fn is_lost(state: &ClusterState, task: &Task) -> bool {
     task.node.is_some_and(down)
 }
 
-/// Runs an older template than the service has now.
+/// Runs another template than the service has now: an older one, or after a rollback the one that was taken back.
 pub(super) fn is_outdated(service: &Service, task: &Task) -> bool {
-    task.template_version < service.template_version
+    task.template_version != service.template_version
 }
 
 /// Its node is being drained, or is no longer what the service asks for.
@@ -74,7 +74,7 @@ pub(super) fn is_good(state: &ClusterState, service: &Service, task: &Task) -> b
 /// A volume is never in two tasks of a slot at once, whatever order was asked for.
 pub(super) fn stops_first(service: &Service) -> bool {
     let host_ports = service.spec.ports.iter().any(|port| port.mode == PublishMode::Host);
-    match service.spec.update.order {
+    match service.update_config().order {
         _ if !service.spec.task.mounts.is_empty() => true,
         Some(order) => order == UpdateOrder::StopFirst,
         None => host_ports,

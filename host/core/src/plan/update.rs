@@ -2,12 +2,13 @@
 //!
 //! Both take one path. Start-first: the new task runs before the old one is told to stop. Stop-first: the other way
 //! round, and `restart` fills the slot once the old task has ended. Drained tasks go at once; outdated ones by the
-//! service's update settings, watched for failures.
+//! service's update settings, watched for failures. The first batch is watched for the monitor's time before the next
+//! begins: a template that fails soon after its start never takes more than that batch.
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::Change;
-use crate::spec::FailureAction;
+use crate::spec::{FailureAction, RestartCondition};
 use crate::state::{Service, Slot, Task, UpdateProgress, UpdateState};
 use crate::task::TaskState;
 use crate::time::Timestamp;
@@ -20,9 +21,10 @@ pub(super) fn run(draft: &mut Draft) {
     for service in draft.services() {
         let slots = own_slots(&draft.state, &service);
         let stages: Vec<(&SlotTasks, Stage)> = slots.iter().map(|slot| (slot, advance(draft, &service, slot))).collect();
-        let update = supervise(draft, &service, &slots);
-        replace_outdated(draft, &service, &stages, update);
-        complete(draft, &service, &stages);
+        if supervise(draft, &service, &slots) == Verdict::GoOn {
+            replace_outdated(draft, &service, &stages);
+            complete(draft, &service, &stages);
+        }
     }
 }
 
@@ -108,6 +110,10 @@ fn several(draft: &mut Draft, service: &Service, older: &[&Arc<Task>], newest: &
     let good = |task: &Task| is_good(&draft.state, service, task);
     let still_good = older.iter().any(|task| task.node.is_some() && good(task));
     let newest_good = good(newest);
+    if let Some(standing) = older.iter().find(|task| !newest_good && task.is_running() && good(task)) {
+        older.iter().chain([&newest]).filter(|task| task.id != standing.id).for_each(|task| stop(draft, task));
+        return settled(standing);
+    }
     if newest.is_running() {
         older.iter().for_each(|task| stop(draft, task));
         return settled(newest);
@@ -140,38 +146,70 @@ fn replace(draft: &mut Draft, service: &Service, slot: Slot, task: &Task, backof
     }
 }
 
-/// Watches a running update for failures; returns how it stands.
-fn supervise(draft: &mut Draft, service: &Service, slots: &[SlotTasks]) -> Option<UpdateState> {
-    let update = service.update.as_ref()?;
-    if update.state != UpdateState::Updating || service.spec.update.failure_action == FailureAction::Continue {
-        return Some(update.state);
-    }
-    let failures: Vec<&Arc<Task>> = slots.iter().filter_map(|slot| early_failure(service, update, slot)).collect();
-    let Some(failure) = failures.first() else { return Some(update.state) };
-    if failures.len() * 1_000 <= service.spec.update.max_failure_permille as usize * slots.len() {
-        return Some(update.state);
-    }
-    let name = draft.state.task_name(failure);
-    let message = format!("update paused: task {name} {}: {}", failure.status.state, failure.status.message);
-    let update = UpdateProgress { state: UpdateState::Paused, message, ..update.clone() };
-    draft.push(Change::SetUpdate { service: service.id, version: service.version, update });
-    Some(UpdateState::Paused)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    GoOn,
+    /// The update is paused, or just was, or goes back: outdated tasks stay as they are.
+    Hold,
 }
 
-/// A task of the new template that failed while it was watched.
+/// Watches a running update for failures, and acts on them as the service wants it.
+fn supervise(draft: &mut Draft, service: &Service, slots: &[SlotTasks]) -> Verdict {
+    let Some(update) = &service.update else { return Verdict::GoOn };
+    let config = service.update_config();
+    if update.state.is_paused() {
+        return Verdict::Hold;
+    }
+    if !update.state.is_under_way() || config.failure_action == FailureAction::Continue {
+        return Verdict::GoOn;
+    }
+    let failures: Vec<&Arc<Task>> = slots.iter().filter_map(|slot| early_failure(service, update, slot)).collect();
+    let Some(failure) = failures.first() else { return Verdict::GoOn };
+    if failures.len() * 1_000 <= config.max_failure_permille as usize * slots.len() {
+        return Verdict::GoOn;
+    }
+    let reason = reason(draft, failure);
+    let undone = config.failure_action == FailureAction::Rollback && update.state == UpdateState::Updating && undo(draft, service, &reason);
+    if !undone {
+        pause(draft, service, update, &reason);
+    }
+    Verdict::Hold
+}
+
+/// `task web.1 failed: trap: unreachable`
+fn reason(draft: &Draft, failure: &Task) -> String {
+    let status = &failure.status;
+    let why = if status.message.is_empty() { "it ended early" } else { &status.message };
+    format!("task {} {}: {why}", draft.state.task_name(failure), status.state)
+}
+
+fn pause(draft: &mut Draft, service: &Service, update: &UpdateProgress, reason: &str) {
+    let (state, what) = match update.state {
+        UpdateState::RollbackStarted => (UpdateState::RollbackPaused, "rollback"),
+        _ => (UpdateState::Paused, "update"),
+    };
+    let update = UpdateProgress { state, message: format!("{what} paused: {reason}"), ..update.clone() };
+    draft.push(Change::SetUpdate { service: service.id, version: service.version, update });
+}
+
+/// False when there is no previous version, or when it fits the cluster no longer.
+fn undo(draft: &mut Draft, service: &Service, reason: &str) -> bool {
+    let message = format!("update rolled back: {reason}");
+    draft.push(Change::UndoUpdate { service: service.id, version: service.version, message })
+}
+
+/// A task of the new template that failed while it was watched, or ended by itself though it should go on.
 fn early_failure<'a>(service: &Service, update: &UpdateProgress, slot: &'a SlotTasks) -> Option<&'a Arc<Task>> {
-    let monitor = Duration::from_millis(service.spec.update.monitor_ms);
+    let goes_on = service.spec.task.restart.condition == RestartCondition::Any;
+    let ended_early = |task: &Task| task.has_failed() || (goes_on && task.ended_unasked && task.status.state == TaskState::Complete);
     slot.tasks.iter().find(|task| {
         let recent = task.ended_at.is_some_and(|at| at >= update.started_at);
-        task.has_failed() && recent && !is_outdated(service, task) && task.ran_for() <= monitor
+        recent && ended_early(task) && !is_outdated(service, task) && task.ran_for() <= service.update_config().monitor()
     })
 }
 
 /// Begins as many replacements as the update settings allow.
-fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)], update: Option<UpdateState>) {
-    if update == Some(UpdateState::Paused) {
-        return;
-    }
+fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]) {
     let outdated = stages.iter().filter_map(|(slot, stage)| match stage {
         Stage::Outdated(task, backoff) => Some((*slot, task, *backoff)),
         _ => None,
@@ -180,7 +218,7 @@ fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks,
     if outdated.is_empty() {
         return;
     }
-    let budget = match service.spec.update.parallelism as usize {
+    let budget = match service.update_config().parallelism as usize {
         0 => usize::MAX,
         parallelism => parallelism.saturating_sub(in_progress(draft, service, stages)),
     };
@@ -189,10 +227,14 @@ fn replace_outdated(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks,
     }
 }
 
-/// Slots that count against the parallelism: those on the move, and those within the delay after it.
+/// Slots that count against the parallelism: those on the move, and those within the delay after it, which is at least
+/// the monitor's time until one task has survived that.
 fn in_progress(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]) -> usize {
-    let goes_on = service.spec.update.failure_action == FailureAction::Continue;
-    let delay = service.spec.update.delay();
+    let config = *service.update_config();
+    let goes_on = config.failure_action == FailureAction::Continue;
+    let survived = |stage: &Stage| matches!(stage, Stage::Settled(running_at) if draft.now.since(*running_at) >= config.monitor());
+    let proven = goes_on || stages.iter().any(|(_, stage)| survived(stage));
+    let delay = if proven { config.delay() } else { config.delay().max(config.monitor()) };
     let mut count = 0;
     for (slot, stage) in stages {
         let busy = match stage {
@@ -217,7 +259,7 @@ fn within(draft: &mut Draft, since: Timestamp, duration: Duration) -> bool {
 /// An update is complete when every slot has settled and was watched for the monitor's time.
 fn complete(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]) {
     let Some(update) = draft.state.services.get(&service.id).and_then(|service| service.update.clone()) else { return };
-    if update.state != UpdateState::Updating {
+    if !update.state.is_under_way() {
         return;
     }
     let mut last = update.started_at;
@@ -228,9 +270,14 @@ fn complete(draft: &mut Draft, service: &Service, stages: &[(&SlotTasks, Stage)]
             Stage::Idle => {}
         }
     }
-    if stages.is_empty() || !within(draft, last, Duration::from_millis(service.spec.update.monitor_ms)) {
-        let completed_at = Some(draft.now);
-        let update = UpdateProgress { state: UpdateState::Completed, completed_at, message: "update completed".to_owned(), ..update };
+    if stages.is_empty() || !within(draft, last, service.update_config().monitor()) {
+        let (state, message) = match update.state {
+            // What was rolled back keeps its reason.
+            UpdateState::RollbackStarted if !update.message.is_empty() => (UpdateState::RollbackCompleted, update.message.clone()),
+            UpdateState::RollbackStarted => (UpdateState::RollbackCompleted, "rollback completed".to_owned()),
+            _ => (UpdateState::Completed, "update completed".to_owned()),
+        };
+        let update = UpdateProgress { state, completed_at: Some(draft.now), message, ..update };
         draft.push(Change::SetUpdate { service: service.id, version: service.version, update });
     }
 }

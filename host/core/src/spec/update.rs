@@ -1,4 +1,5 @@
 //! How tasks are replaced when their service changes, and how far that is.
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,10 @@ pub struct UpdateConfig {
     /// `None`: start-first, except where a volume is held.
     #[serde(default)]
     pub order: Option<UpdateOrder>,
+    /// How long each new task is watched for failure.
     #[serde(default = "monitor_default")]
     pub monitor_ms: u64,
+    /// What happens when tasks fail while they are watched. A rollback is never rolled back.
     #[serde(default)]
     pub failure_action: FailureAction,
     /// Share of tasks that may fail before the failure action, in thousandths.
@@ -48,6 +51,10 @@ impl Default for UpdateConfig {
 }
 
 impl UpdateConfig {
+    pub fn monitor(&self) -> Duration {
+        Duration::from_millis(self.monitor_ms)
+    }
+
     pub fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms)
     }
@@ -71,7 +78,7 @@ pub enum FailureAction {
     Rollback,
 }
 
-/// A rolling update under way or ended.
+/// A rolling update or rollback under way or ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateProgress {
@@ -90,4 +97,37 @@ pub enum UpdateState {
     Updating,
     Paused,
     Completed,
+    /// The service goes back to its previous spec, by the settings for rollbacks.
+    RollbackStarted,
+    RollbackPaused,
+    RollbackCompleted,
+}
+
+impl UpdateState {
+    /// Tasks are being replaced.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, UpdateState::Updating | UpdateState::RollbackStarted)
+    }
+
+    /// It stopped half-way because tasks failed; somebody has to decide.
+    pub fn is_paused(self) -> bool {
+        matches!(self, UpdateState::Paused | UpdateState::RollbackPaused)
+    }
+
+    pub fn is_rollback(self) -> bool {
+        matches!(self, UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted)
+    }
+}
+
+impl fmt::Display for UpdateState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            UpdateState::Updating => "updating",
+            UpdateState::Paused => "paused",
+            UpdateState::Completed => "completed",
+            UpdateState::RollbackStarted => "rollback started",
+            UpdateState::RollbackPaused => "rollback paused",
+            UpdateState::RollbackCompleted => "rollback completed",
+        })
+    }
 }

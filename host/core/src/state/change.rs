@@ -42,6 +42,10 @@ impl Writer<'_> {
                 self.create_volume(*volume, spec).map_err(|_| Skip("the volume exists, or its node is gone"))
             }
             Change::SetUpdate { service, version, update } => self.set_update(*service, *version, update),
+            Change::UndoUpdate { service, version, message } => {
+                let service = self.service_at(*service, *version)?.clone();
+                self.undo_update(&service, message).map_err(|_| Skip("the previous version fits no longer"))
+            }
         }
     }
 

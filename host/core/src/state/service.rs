@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Rejection;
 use crate::id::{Index, NetworkId, ServiceId};
 use crate::limits;
-use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec, UpdateProgress, UpdateState};
+use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec, UpdateConfig, UpdateProgress, UpdateState};
 use crate::time::Timestamp;
 
 use super::{ClusterState, Row, Writer, validate};
@@ -19,8 +19,11 @@ pub struct Service {
     pub spec: Arc<ServiceSpec>,
     #[serde(default)]
     pub previous_spec: Option<Arc<ServiceSpec>>,
-    /// Index at which the task template last changed: tasks of an older one are replaced.
+    /// Index at which the task template came to be: tasks of another one are replaced.
     pub template_version: Index,
+    /// The template version of `previous_spec`: a rollback keeps the tasks that still run it.
+    #[serde(default)]
+    pub previous_template_version: Option<Index>,
     /// Virtual address on each of its networks.
     #[serde(default)]
     pub vips: BTreeMap<NetworkId, Ipv4Addr>,
@@ -47,6 +50,12 @@ impl Service {
         if self.allocated == self.version { &self.ports } else { &self.spec.ports }
     }
 
+    /// By what settings tasks are replaced now: those for rollbacks while one is under way.
+    pub fn update_config(&self) -> &UpdateConfig {
+        let back = self.update.as_ref().is_some_and(|update| update.state.is_rollback());
+        if back { &self.spec.rollback } else { &self.spec.update }
+    }
+
     /// Whether any task is wanted at all.
     pub fn expects_tasks(&self) -> bool {
         !self.removing && self.spec.mode != ServiceMode::Replicated { replicas: 0 }
@@ -67,6 +76,7 @@ impl Writer<'_> {
             spec: Arc::new(spec.clone()),
             previous_spec: None,
             template_version: self.index,
+            previous_template_version: None,
             vips: BTreeMap::new(),
             ports: Vec::new(),
             allocated: Index(0),
@@ -90,7 +100,7 @@ impl Writer<'_> {
             )));
         }
         if service.version != version {
-            return Err(Rejection::Stale(format!("service '{name}' was changed meanwhile; read it again and retry")));
+            return Err(changed_meanwhile(name));
         }
         validate::service(spec)?;
         self.state.fits(id, spec)?;
@@ -118,29 +128,87 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The one place where a spec replaces another. An update that was paused goes on, unless the service is only scaled.
+    /// A spec replaces another. An update that was paused goes on, and what is over is forgotten, unless the service is
+    /// only scaled.
     fn put_spec(&mut self, service: &Service, spec: ServiceSpec) {
-        let (index, at) = (self.index, self.at);
+        let index = self.index;
         let new_template = tasks_differ(&service.spec, &spec);
-        let same_endpoint = service.allocated == service.version && !endpoint_differs(&service.spec, &spec);
-        let paused = service.update.as_ref().is_some_and(|update| update.state == UpdateState::Paused);
         let only_scaled = ServiceSpec { mode: service.spec.mode, ..spec.clone() } == *service.spec;
-        let resumes = paused && !only_scaled;
+        let update = match &service.update {
+            _ if new_template => Some(self.update_begins(UpdateState::Updating, String::new())),
+            Some(update) if update.state.is_paused() && !only_scaled => Some(self.update_begins(UpdateState::Updating, String::new())),
+            Some(update) if !update.state.is_under_way() && !only_scaled => None,
+            update => update.clone(),
+        };
+        self.replace_spec(service, Arc::new(spec), |row| {
+            row.previous_spec = Some(Arc::clone(&service.spec));
+            row.previous_template_version = Some(service.template_version);
+            if new_template {
+                row.template_version = index;
+            }
+            row.update = update;
+        });
+    }
+
+    /// Goes back to the previous spec, which the present one becomes: the next rollback undoes this one.
+    pub(super) fn rollback_service(&mut self, id: ServiceId, version: Index) -> Result<(), Rejection> {
+        let service = self.state.service_to_change(id)?;
+        let name = &service.spec.name;
+        if service.version != version {
+            return Err(changed_meanwhile(name));
+        }
+        let Some(previous) = service.previous_spec.clone() else {
+            return Err(Rejection::Conflict(format!("service '{name}' has no previous version to go back to")));
+        };
+        self.state.fits(id, &previous)?;
+        let update = self.update_begins(UpdateState::RollbackStarted, String::new());
+        self.put_previous(&service, previous, update);
+        self.edit_service(id, |row| {
+            row.previous_spec = Some(Arc::clone(&service.spec));
+            row.previous_template_version = Some(service.template_version);
+        });
+        Ok(())
+    }
+
+    /// A failed update goes back by itself. What failed is no version to return to, so there is no previous one then.
+    pub(super) fn undo_update(&mut self, service: &Service, message: &str) -> Result<(), Rejection> {
+        let missing = || Rejection::Conflict("there is no previous version".to_owned());
+        let previous = service.previous_spec.clone().ok_or_else(missing)?;
+        self.state.fits(service.id, &previous)?;
+        let update = self.update_begins(UpdateState::RollbackStarted, message.to_owned());
+        self.put_previous(service, previous, update);
+        Ok(())
+    }
+
+    /// Puts the previous spec in place, with the version of its template, so that tasks which still run it stay.
+    fn put_previous(&mut self, service: &Service, previous: Arc<ServiceSpec>, update: UpdateProgress) {
+        let differ = tasks_differ(&service.spec, &previous);
+        let unknown = if differ { self.index } else { service.template_version };
+        let template_version = service.previous_template_version.unwrap_or(unknown);
+        self.replace_spec(service, previous, |row| {
+            row.previous_spec = None;
+            row.previous_template_version = None;
+            row.template_version = template_version;
+            row.update = Some(update);
+        });
+    }
+
+    fn update_begins(&self, state: UpdateState, message: String) -> UpdateProgress {
+        UpdateProgress { state, started_at: self.at, completed_at: None, message }
+    }
+
+    /// The one place where a spec takes another's place.
+    fn replace_spec(&mut self, service: &Service, spec: Arc<ServiceSpec>, edit: impl FnOnce(&mut Service)) {
+        let (index, at) = (self.index, self.at);
+        let same_endpoint = service.allocated == service.version && !endpoint_differs(&service.spec, &spec);
         self.edit_service(service.id, |row| {
-            row.previous_spec = Some(Arc::clone(&row.spec));
-            row.spec = Arc::new(spec);
+            row.spec = spec;
             row.version = index;
             row.updated_at = at;
             if same_endpoint {
                 row.allocated = index;
             }
-            if new_template {
-                row.template_version = index;
-            }
-            if new_template || resumes {
-                let state = UpdateState::Updating;
-                row.update = Some(UpdateProgress { state, started_at: at, completed_at: None, message: String::new() });
-            }
+            edit(row);
         });
     }
 
@@ -171,6 +239,10 @@ fn tasks_differ(old: &ServiceSpec, new: &ServiceSpec) -> bool {
 
 fn endpoint_differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
     old.networks != new.networks || old.endpoint_mode != new.endpoint_mode || old.ports != new.ports
+}
+
+fn changed_meanwhile(name: &str) -> Rejection {
+    Rejection::Stale(format!("service '{name}' was changed meanwhile; read it again and retry"))
 }
 
 fn no_service(id: ServiceId) -> Rejection {

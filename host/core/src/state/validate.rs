@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use crate::command::Rejection;
 use crate::limits;
-use crate::spec::{Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
+use crate::spec::{FailureAction, Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
 
 /// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
 pub(super) const NETWORK_NAMES_RESERVED: [&str; 2] = ["minicloud", "localhost"];
@@ -23,7 +23,12 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
     template(&spec.task)?;
     attachments(spec)?;
     ports(&spec.ports)?;
-    update(&spec.update)
+    update("update", &spec.update)?;
+    update("rollback", &spec.rollback)?;
+    if spec.rollback.failure_action == FailureAction::Rollback {
+        return invalid("a rollback cannot be rolled back; use --rollback-failure-action pause or continue".to_owned());
+    }
+    Ok(())
 }
 
 pub(super) fn replicas(name: &str, replicas: u32) -> Result<(), Rejection> {
@@ -180,13 +185,16 @@ fn ports(ports: &[PublishedPort]) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn update(update: &UpdateConfig) -> Result<(), Rejection> {
+fn update(what: &str, update: &UpdateConfig) -> Result<(), Rejection> {
     let day = limits::INTERVAL_MAX.as_millis() as u64;
-    if update.delay_ms > day || update.monitor_ms > day {
-        return invalid(format!("an update delay or monitor may be at most {} hours", day / 3_600_000));
+    if update.delay_ms > day {
+        return invalid(format!("--{what}-delay may be at most {} hours", day / 3_600_000));
+    }
+    if update.monitor_ms > day {
+        return invalid(format!("--{what}-monitor may be at most {} hours", day / 3_600_000));
     }
     if update.max_failure_permille > 1_000 {
-        return invalid("the update failure ratio must lie between 0 and 1".to_owned());
+        return invalid(format!("--{what}-max-failure-ratio must lie between 0 and 1"));
     }
     Ok(())
 }

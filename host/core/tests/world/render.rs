@@ -53,9 +53,9 @@ fn change(world: &World, change: &Change) -> Option<(&'static str, String)> {
         Change::RemoveService { service } => ("forget service", service_name(world, *service)),
         Change::BindVolume { volume, node } => ("bind", format!("{} -> {node}", world.state.volumes.get(volume)?.spec.name)),
         Change::CreateVolume { spec, .. } => ("create volume", spec.name.clone()),
+        Change::UndoUpdate { service, message, .. } => ("undo", format!("{}: {message}", service_name(world, *service))),
         Change::SetUpdate { service, update, .. } => {
-            let state = format!("{:?}", update.state).to_lowercase();
-            ("update", format!("{} {state}: {}", service_name(world, *service), update.message))
+            ("update", format!("{} {}: {}", service_name(world, *service), update.state, update.message))
         }
     })
 }

@@ -100,6 +100,11 @@ fn execute(world: &mut World, verb: &str, arguments: &Arguments) -> Answer {
         }
         "create-service" => create_service(world, arguments),
         "update-service" => update_service(world, arguments),
+        "rollback" => {
+            let service = world.state.find_service(arguments.word(0))?;
+            let (id, version) = (service.id, arguments.number("version").map_or(service.version, minicloud_core::id::Index));
+            done(world.apply(Command::RollbackService { id, version }))
+        }
         "scale" => scale(world, arguments),
         "remove-service" => {
             let id = world.state.find_service(arguments.word(0))?.id;
@@ -211,6 +216,7 @@ fn create_service(world: &mut World, arguments: &Arguments) -> Answer {
         endpoint_mode: EndpointMode::Vip,
         ports: Vec::new(),
         update: UpdateConfig::default(),
+        rollback: UpdateConfig::default(),
     };
     edit(world, &mut spec, arguments)?;
     let id = ServiceId(world.id());
@@ -264,8 +270,22 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
         "delay" => spec.update.delay_ms = duration(value).as_millis() as u64,
         "monitor" => spec.update.monitor_ms = duration(value).as_millis() as u64,
         "on-failure" => {
-            spec.update.failure_action = if value == "continue" { FailureAction::Continue } else { FailureAction::Pause };
+            spec.update.failure_action = match value {
+                "continue" => FailureAction::Continue,
+                "rollback" => FailureAction::Rollback,
+                _ => FailureAction::Pause,
+            };
         }
+        "max-failures" => spec.update.max_failure_permille = number(),
+        "rollback-on-failure" => {
+            spec.rollback.failure_action = match value {
+                "continue" => FailureAction::Continue,
+                "rollback" => FailureAction::Rollback,
+                _ => FailureAction::Pause,
+            };
+        }
+        "rollback-parallelism" => spec.rollback.parallelism = number(),
+        "rollback-monitor" => spec.rollback.monitor_ms = duration(value).as_millis() as u64,
         "restart" => {
             spec.task.restart.condition = match value {
                 "none" => RestartCondition::None,
@@ -356,7 +376,7 @@ fn service(world: &World, arguments: &Arguments) -> Answer {
         text += &format!(", {part}");
     }
     if let Some(update) = &service.update {
-        text += &format!(", {}", format!("{:?}", update.state).to_lowercase());
+        text += &format!(", {}", update.state);
     }
     Ok(text)
 }
