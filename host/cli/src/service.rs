@@ -7,6 +7,7 @@ mod ls;
 pub mod progress;
 mod ps;
 mod rm;
+mod rollback;
 mod scale;
 mod update;
 
@@ -29,6 +30,8 @@ pub enum Service {
     /// Remove one or more services and wait until their tasks have stopped
     #[command(alias = "remove")]
     Rm(rm::Rm),
+    /// Go back to the version of a service before its last change
+    Rollback(rollback::Rollback),
     /// Set the number of tasks of one or more replicated services
     Scale(scale::Scale),
     /// Change a service; tasks that must be replaced are replaced one after the other
@@ -44,6 +47,7 @@ impl Service {
             Service::Ls(ls) => ls.run(client).await,
             Service::Ps(ps) => ps.run(client).await,
             Service::Rm(rm) => rm.run(client).await,
+            Service::Rollback(rollback) => rollback.run(client).await,
             Service::Scale(scale) => scale.run(client).await,
             Service::Update(update) => update.run(client).await,
         }

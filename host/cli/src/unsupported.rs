@@ -73,8 +73,7 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// Flags that a later version will have.
-const FLAGS_LATER: &[&str] =
-    &["--read-only", "--secret", "--config", "--placement-pref", "--replicas-max-per-node", "--max-concurrent", "--rollback"];
+const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config", "--placement-pref", "--replicas-max-per-node", "--max-concurrent"];
 
 /// Commands of Docker, and what to write here.
 const COMMANDS: &[(&str, &str)] = &[
@@ -125,7 +124,7 @@ pub fn flag(flag: &str) -> Option<String> {
     if let Some(other) = find(RENAMED, name) {
         return Some(format!("{name} is not a flag of this command; write {other}"));
     }
-    let later = FLAGS_LATER.contains(&name) || name.starts_with("--health-") || name.starts_with("--rollback-");
+    let later = FLAGS_LATER.contains(&name) || name.starts_with("--health-");
     later.then(|| format!("{name} is not supported yet"))
 }
 

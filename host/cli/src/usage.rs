@@ -171,7 +171,8 @@ mod tests {
             "--name --replicas --mode --network --publish --env --env-file --hostname --args --mount --limit-memory --limit-cpu --reserve-memory \
              --reserve-cpu --concurrency --http-port --restart-condition --restart-delay --restart-max-attempts --restart-window \
              --stop-grace-period --constraint --label --endpoint-mode --update-parallelism --update-delay --update-order --update-monitor \
-             --update-failure-action --detach --quiet",
+             --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
+             --rollback-failure-action --rollback-max-failure-ratio --detach --quiet",
         ),
         ("service ls", "--format --quiet --filter"),
         ("service ps", "--format --quiet --filter --no-trunc"),
@@ -181,8 +182,11 @@ mod tests {
         (
             "service update",
             "--image --replicas --args --env-add --env-rm --publish-add --publish-rm --network-add --network-rm --label-add --label-rm \
-             --constraint-add --constraint-rm --mount-add --mount-rm --force --update-parallelism --update-delay --update-order --detach",
+             --constraint-add --constraint-rm --mount-add --mount-rm --force --update-parallelism --update-delay --update-order --update-monitor \
+             --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
+             --rollback-failure-action --rollback-max-failure-ratio --rollback --detach",
         ),
+        ("service rollback", "--detach --quiet"),
         ("service rm", ""),
     ];
 

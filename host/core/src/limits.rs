@@ -24,8 +24,18 @@ pub const RESTART_DELAY_FIRST: Duration = Duration::from_millis(100);
 pub const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
 /// How long a task may take to drain after it was told to stop.
 pub const STOP_GRACE_DEFAULT: Duration = Duration::from_secs(10);
-/// How long a new task is watched for failure during an update.
-pub const UPDATE_MONITOR_DEFAULT: Duration = Duration::from_secs(1);
+/// How long a new task is watched for failure: in an update, and before a service counts as converged.
+pub const UPDATE_MONITOR_DEFAULT: Duration = Duration::from_millis(500);
+/// Wait between two health checks of a task.
+pub const HEALTH_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
+/// Least such wait that a service may ask for.
+pub const HEALTH_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// A health check that is not answered for this long has failed.
+pub const HEALTH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// Failed health checks in a row that make a task unhealthy.
+pub const HEALTH_RETRIES_DEFAULT: u32 = 3;
+/// Longest path of a health check, in bytes.
+pub const HEALTH_PATH_BYTES_MAX: usize = 2_048;
 /// A node on which a service failed this often within [`FAILURE_WINDOW`] is chosen last.
 pub const FAILURES_PER_NODE_MAX: usize = 5;
 /// See [`FAILURES_PER_NODE_MAX`].

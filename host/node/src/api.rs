@@ -142,6 +142,7 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(service::scale))
         .routes(routes!(service::inspect, service::remove))
         .routes(routes!(service::update))
+        .routes(routes!(service::rollback))
         .routes(routes!(task::of_service))
         .routes(routes!(logs::of_service))
         .routes(routes!(service::watch))

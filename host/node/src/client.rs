@@ -115,6 +115,10 @@ impl Client {
         self.send(Method::POST, &format!("/v1/services/{}/update", segment(service)), update).await
     }
 
+    pub async fn rollback_service(&self, service: &str, rollback: &RollbackService) -> Result<Changed> {
+        self.send(Method::POST, &format!("/v1/services/{}/rollback", segment(service)), rollback).await
+    }
+
     pub async fn remove_service(&self, service: &str) -> Result<Changed> {
         self.send(Method::DELETE, &format!("/v1/services/{}", segment(service)), &()).await
     }

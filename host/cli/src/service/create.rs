@@ -7,7 +7,7 @@ use minicloud_core::spec::{Constraint, EndpointMode, Mount};
 use minicloud_node::api::types::{CreateService, Mode};
 use minicloud_node::client::Client;
 
-use super::flags::{ResourceFlags, RestartFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::flags::{ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
 use super::progress;
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
@@ -76,6 +76,8 @@ pub struct Create {
     restart: RestartFlags,
     #[command(flatten)]
     update: UpdateFlags,
+    #[command(flatten)]
+    rollback: RollbackFlags,
 }
 
 impl Create {
@@ -135,6 +137,7 @@ impl Create {
             stop_grace_ms: self.restart.stop_grace_period,
             restart: self.restart.change(),
             update: self.update.change(),
+            rollback: self.rollback.change(),
         })
     }
 }
@@ -188,7 +191,9 @@ mod tests {
              --mount type=volume,source=data,target=/data --limit-memory 64m --limit-cpu 0.5 --reserve-memory 32m --reserve-cpu 0.1 \
              --concurrency 1 --http-port 8080 --restart-condition on-failure --restart-delay 5s --restart-max-attempts 3 --restart-window 1m \
              --stop-grace-period 2s --constraint node.role==worker -l x=y --label z --endpoint-mode dnsrr --update-parallelism 2 \
-             --update-delay 1s --update-order stop-first --update-monitor 3s --update-failure-action rollback --update-max-failure-ratio 0.1 -d web.wasm",
+             --update-delay 1s --update-order stop-first --update-monitor 3s --update-failure-action rollback --update-max-failure-ratio 0.1 \
+             --rollback-parallelism 0 --rollback-delay 2s --rollback-order start-first --rollback-monitor 1s --rollback-failure-action continue \
+             --rollback-max-failure-ratio 1 -d web.wasm",
         )
         .unwrap();
         let json = serde_json::to_value(&service).unwrap();
@@ -207,6 +212,7 @@ mod tests {
             "stop_grace_ms": 2000,
             "restart": {"condition": "on-failure", "delay_ms": 5000, "max_attempts": 3, "window_ms": 60000},
             "update": {"parallelism": 2, "delay_ms": 1000, "order": "stop-first", "monitor_ms": 3000, "failure_action": "rollback", "max_failure_permille": 100},
+            "rollback": {"parallelism": 0, "delay_ms": 2000, "order": "start-first", "monitor_ms": 1000, "failure_action": "continue", "max_failure_permille": 1000},
         });
         assert_eq!(json, expected);
     }

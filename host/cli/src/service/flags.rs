@@ -83,7 +83,7 @@ pub struct UpdateFlags {
     /// Whether the new task starts before the old one stops [default: start-first, except where a volume is held]
     #[arg(long, value_name = "ORDER", value_parser = update_order())]
     update_order: Option<UpdateOrder>,
-    /// Time that a new task is watched for failure [default: 1s]
+    /// Time that a new task is watched for failure [default: 500ms]
     #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
     update_monitor: Option<u64>,
     /// What to do when too many new tasks fail [default: pause]
@@ -103,6 +103,43 @@ impl UpdateFlags {
             monitor_ms: self.update_monitor,
             failure_action: self.update_failure_action,
             max_failure_permille: self.update_max_failure_ratio,
+        }
+    }
+}
+
+/// The twins of [`UpdateFlags`] for the way back.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Rollback")]
+pub struct RollbackFlags {
+    /// Tasks taken back at once; 0: all [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    rollback_parallelism: Option<u32>,
+    /// Wait between two rounds, for example 10s [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    rollback_delay: Option<u64>,
+    /// Whether the new task starts before the old one stops [default: start-first, except where a volume is held]
+    #[arg(long, value_name = "ORDER", value_parser = update_order())]
+    rollback_order: Option<UpdateOrder>,
+    /// Time that a new task is watched for failure [default: 500ms]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    rollback_monitor: Option<u64>,
+    /// What to do when too many new tasks fail [default: pause]
+    #[arg(long, value_name = "ACTION", value_parser = rollback_failure_action())]
+    rollback_failure_action: Option<FailureAction>,
+    /// Share of new tasks that may fail, from 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = parse::ratio)]
+    rollback_max_failure_ratio: Option<u32>,
+}
+
+impl RollbackFlags {
+    pub fn change(&self) -> UpdateConfigChange {
+        UpdateConfigChange {
+            parallelism: self.rollback_parallelism,
+            delay_ms: self.rollback_delay,
+            order: self.rollback_order,
+            monitor_ms: self.rollback_monitor,
+            failure_action: self.rollback_failure_action,
+            max_failure_permille: self.rollback_max_failure_ratio,
         }
     }
 }
@@ -134,4 +171,10 @@ fn failure_action() -> impl TypedValueParser<Value = FailureAction> {
         "rollback" => FailureAction::Rollback,
         _ => FailureAction::Pause,
     })
+}
+
+/// A rollback is not rolled back.
+fn rollback_failure_action() -> impl TypedValueParser<Value = FailureAction> {
+    PossibleValuesParser::new(["pause", "continue"])
+        .map(|text| if text == "continue" { FailureAction::Continue } else { FailureAction::Pause })
 }

@@ -1,7 +1,7 @@
 //! `service inspect`
 use clap::Args;
-use minicloud_core::spec::{EndpointMode, FailureAction, Mount, RestartCondition, ServiceMode, UpdateOrder};
-use minicloud_core::state::{UpdateProgress, UpdateState};
+use minicloud_core::spec::{EndpointMode, FailureAction, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder};
+use minicloud_core::state::UpdateProgress;
 use minicloud_node::api::types::{PortProblem, ServiceDetail, ServiceVip};
 use minicloud_node::client::Client;
 
@@ -59,7 +59,8 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
         ("Concurrency", task.concurrency.map_or_else(String::new, |concurrency| concurrency.to_string())),
         ("Restart", restart(service)),
         ("Stop grace period", time(task.stop_grace_ms)),
-        ("Rolling update", rolling(service)),
+        ("Rolling update", rolling(&spec.update)),
+        ("Rollback", rolling(&spec.rollback)),
         ("Endpoint mode", if spec.endpoint_mode == EndpointMode::Vip { "vip" } else { "dnsrr" }.to_owned()),
         ("Virtual addresses", joined(&service.vips, vip)),
         ("Ports", ports(&service.summary.ports)),
@@ -68,12 +69,8 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
 }
 
 fn update_text(update: &UpdateProgress) -> String {
-    let state = match update.state {
-        UpdateState::Updating => "updating",
-        UpdateState::Paused => "paused",
-        UpdateState::Completed => "completed",
-    };
-    if update.message.is_empty() { state.to_owned() } else { format!("{state}: {}", update.message) }
+    let state = update.state;
+    if update.message.is_empty() { state.to_string() } else { format!("{state}: {}", update.message) }
 }
 
 fn restart(service: &ServiceDetail) -> String {
@@ -89,8 +86,7 @@ fn restart(service: &ServiceDetail) -> String {
     format!("{condition}, {delay}{attempts}{window}")
 }
 
-fn rolling(service: &ServiceDetail) -> String {
-    let update = &service.spec.update;
+fn rolling(update: &UpdateConfig) -> String {
     let parallelism = if update.parallelism == 0 { "all".to_owned() } else { update.parallelism.to_string() };
     let order = match update.order {
         Some(UpdateOrder::StopFirst) => ", stop-first",
@@ -102,7 +98,12 @@ fn rolling(service: &ServiceDetail) -> String {
         FailureAction::Continue => "continue",
         FailureAction::Rollback => "rollback",
     };
-    format!("{parallelism} at once{order}, delay {}, monitor {}, on failure {action}", time(update.delay_ms), time(update.monitor_ms))
+    let ratio = match update.max_failure_permille {
+        0 => String::new(),
+        permille => format!(" of more than {}", f64::from(permille) / 1_000.0),
+    };
+    let (delay, monitor) = (time(update.delay_ms), time(update.monitor_ms));
+    format!("{parallelism} at once{order}, delay {delay}, monitor {monitor}, on failure{ratio} {action}")
 }
 
 /// A short duration keeps its unit, a long one is rounded.
@@ -171,6 +172,7 @@ HTTP port:          80
 Restart:            on-failure, delay 5s, at most 3 times in 60s
 Stop grace period:  10s
 Rolling update:     2 at once, stop-first, delay 0, monitor 1500ms, on failure pause
+Rollback:           1 at once, delay 0, monitor 500ms, on failure pause
 Endpoint mode:      vip
 Virtual addresses:  back 10.1.0.2
 Ports:              *:6379->6379/tcp

@@ -62,14 +62,30 @@ impl Screen {
     }
 }
 
-/// Waits until the service has converged, unless the user does not want to.
+/// What a command wanted of the service: it decides whether a rollback is success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// A new version, or a new service.
+    Version,
+    /// The previous version.
+    Rollback,
+    /// Another number of tasks, of whatever version.
+    Number,
+}
+
+/// Waits until the service has converged on the version that it was just given, unless the user does not want to.
 pub async fn wait(client: &Client, service: &str, waiting: Waiting) -> anyhow::Result<()> {
+    wait_for(client, service, waiting, Goal::Version).await
+}
+
+/// Waits until the service has converged, unless the user does not want to.
+pub async fn wait_for(client: &Client, service: &str, waiting: Waiting, goal: Goal) -> anyhow::Result<()> {
     if waiting.detach {
         return Ok(());
     }
     let mut screen = Screen::new(waiting);
     let watched = tokio::select! {
-        watched = watch(client, service, &mut screen) => watched,
+        watched = watch(client, service, goal, &mut screen) => watched,
         () = interrupted() => Err(Interrupted::service(service).into()),
     };
     if watched.is_err()
@@ -82,12 +98,12 @@ pub async fn wait(client: &Client, service: &str, waiting: Waiting) -> anyhow::R
     screen.finish(&format!("verify: Service {service} converged"))
 }
 
-async fn watch(client: &Client, service: &str, screen: &mut Screen) -> anyhow::Result<()> {
+async fn watch(client: &Client, service: &str, goal: Goal, screen: &mut Screen) -> anyhow::Result<()> {
     let mut changes = client.watch_service(service).await?;
     while let Some(progress) = changes.next().await {
         let progress = progress?;
         screen.show(&progress)?;
-        if let Some(end) = end(service, &progress) {
+        if let Some(end) = end(service, goal, &progress) {
             return end;
         }
     }
@@ -95,13 +111,12 @@ async fn watch(client: &Client, service: &str, screen: &mut Screen) -> anyhow::R
 }
 
 /// Whether there is nothing more to wait for.
-fn end(service: &str, progress: &Progress) -> Option<anyhow::Result<()>> {
+fn end(service: &str, goal: Goal, progress: &Progress) -> Option<anyhow::Result<()>> {
     if progress.removed {
         return Some(Err(anyhow::anyhow!("service {service} was removed meanwhile")));
     }
-    if progress.update_state == Some(UpdateState::Paused) {
-        let why = if progress.update_message.is_empty() { String::new() } else { format!(": {}", progress.update_message) };
-        return Some(Err(anyhow::anyhow!("the update of service {service} is paused{why}; see 'minicloud service ps {service}'")));
+    if progress.update_state.is_some_and(UpdateState::is_paused) {
+        return Some(Err(stopped(service, progress)));
     }
     match progress.given_up.as_slice() {
         [first, ..] if progress.is_hopeless() => {
@@ -109,8 +124,17 @@ fn end(service: &str, progress: &Progress) -> Option<anyhow::Result<()>> {
             let name = &first.name;
             Some(Err(anyhow::anyhow!("{name} ended and is not restarted: {why}; see 'minicloud service ps --no-trunc {service}'")))
         }
-        _ => progress.converged.then_some(Ok(())),
+        _ if !progress.converged => None,
+        _ if goal == Goal::Version && progress.update_state == Some(UpdateState::RollbackCompleted) => {
+            Some(Err(stopped(service, progress)))
+        }
+        _ => Some(Ok(())),
     }
+}
+
+/// `service web: update rolled back: task web.1 failed: exit code 3`
+fn stopped(service: &str, progress: &Progress) -> anyhow::Error {
+    anyhow::anyhow!("service {service}: {}; see 'minicloud service ps --no-trunc {service}'", progress.update_message)
 }
 
 /// Waits until the tasks of a service that is being removed have stopped.
@@ -151,11 +175,20 @@ mod tests {
     #[test]
     fn waiting_ends_when_it_must() {
         let progress = Progress { desired: 2, running: 1, update_state: Some(UpdateState::Updating), ..Default::default() };
-        assert!(end("web", &progress).is_none());
-        assert!(end("web", &Progress { converged: true, ..progress.clone() }).unwrap().is_ok());
-        let paused = Progress { update_state: Some(UpdateState::Paused), update_message: "web.1 failed: boom".into(), ..progress.clone() };
-        let error = end("web", &paused).unwrap().unwrap_err().to_string();
-        assert_eq!(error, "the update of service web is paused: web.1 failed: boom; see 'minicloud service ps web'");
+        let end = |progress: &Progress| super::end("web", Goal::Version, progress);
+        assert!(end(&progress).is_none());
+        assert!(end(&Progress { converged: true, ..progress.clone() }).unwrap().is_ok());
+        let state = |state, message: &str| Progress { update_state: Some(state), update_message: message.into(), ..progress.clone() };
+        let error = end(&state(UpdateState::Paused, "update paused: task web.1 failed: boom")).unwrap().unwrap_err().to_string();
+        assert_eq!(error, "service web: update paused: task web.1 failed: boom; see 'minicloud service ps --no-trunc web'");
+        let back = state(UpdateState::RollbackCompleted, "update rolled back: task web.1 failed: boom");
+        assert!(end(&back).is_none(), "it is not back yet");
+        let back = Progress { converged: true, ..back };
+        let error = end(&back).unwrap().unwrap_err().to_string();
+        assert_eq!(error, "service web: update rolled back: task web.1 failed: boom; see 'minicloud service ps --no-trunc web'");
+        for goal in [Goal::Rollback, Goal::Number] {
+            assert!(super::end("web", goal, &back).unwrap().is_ok(), "{goal:?} wanted no other version");
+        }
         let task = minicloud_node::api::types::ProgressTask {
             id: minicloud_core::id::TaskId(1),
             slot: Some(1),
@@ -165,11 +198,11 @@ mod tests {
             error: "exit code 7".into(),
         };
         let partly = Progress { given_up: vec![task.clone()], desired: 3, ..progress.clone() };
-        assert!(end("web", &partly).is_none(), "another task is still on its way");
+        assert!(end(&partly).is_none(), "another task is still on its way");
         let hopeless = Progress { given_up: vec![task], ..progress.clone() };
-        let error = end("web", &hopeless).unwrap().unwrap_err().to_string();
+        let error = end(&hopeless).unwrap().unwrap_err().to_string();
         assert_eq!(error, "web.1 ended and is not restarted: exit code 7; see 'minicloud service ps --no-trunc web'");
         let removed = Progress { removed: true, converged: true, ..progress };
-        assert!(end("web", &removed).unwrap().unwrap_err().to_string().contains("removed meanwhile"));
+        assert!(end(&removed).unwrap().unwrap_err().to_string().contains("removed meanwhile"));
     }
 }

@@ -7,7 +7,7 @@ use minicloud_node::api::types::ScaleServices;
 use minicloud_node::client::Client;
 
 use super::flags::Waiting;
-use super::progress;
+use super::progress::{self, Goal};
 use crate::output::{say, warn};
 use crate::parse;
 
@@ -30,7 +30,7 @@ impl Scale {
             say!("{service} scaled to {replicas}");
         }
         for (service, _) in &self.services {
-            progress::wait(client, service, self.waiting).await?;
+            progress::wait_for(client, service, self.waiting, Goal::Number).await?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! `service update`
+use anyhow::bail;
 use clap::Args;
 use minicloud_core::spec::{Constraint, EndpointMode, Mount};
 use minicloud_node::api::types::{Mode, UpdateService};
 use minicloud_node::client::Client;
 
-use super::flags::{ResourceFlags, RestartFlags, UpdateFlags, Waiting, endpoint_mode, mode};
-use super::progress;
+use super::flags::{ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::{progress, rollback};
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
 use crate::parse::{self, EnvArg, KeyValue, Ports};
@@ -34,6 +35,9 @@ pub struct Update {
     /// Replace every task though nothing else changed
     #[arg(long)]
     force: bool,
+    /// Go back to the previous version; the same as 'service rollback'
+    #[arg(long)]
+    rollback: bool,
     /// Add or change a variable of the environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse::env)]
     env_add: Vec<EnvArg>,
@@ -86,6 +90,8 @@ pub struct Update {
     restart: RestartFlags,
     #[command(flatten)]
     update: UpdateFlags,
+    #[command(flatten)]
+    back: RollbackFlags,
 }
 
 /// The words of `--args`; a type of its own, as clap takes a vector for a flag that is given several times.
@@ -98,8 +104,14 @@ fn arguments(text: &str) -> Result<Arguments, String> {
 
 impl Update {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let (service, waiting) = (self.service.clone(), self.waiting);
+        let (service, waiting, back) = (self.service.clone(), self.waiting, self.rollback);
         let mut change = self.request();
+        if back {
+            if change != UpdateService::default() {
+                bail!("--rollback goes back to the version before as it was, and takes no other change with it");
+            }
+            return rollback::back(client, &service, waiting).await;
+        }
         if let Some(image) = &change.image {
             let image = ImageArgument::new(image).resolve(client).await?;
             (change.image, change.image_name) = (Some(image.image), image.name);
@@ -142,6 +154,7 @@ impl Update {
             stop_grace_ms: self.restart.stop_grace_period,
             restart: self.restart.change(),
             update: self.update.change(),
+            rollback: self.back.change(),
             force: self.force,
         }
     }
@@ -196,6 +209,7 @@ mod tests {
             "--restart-condition=none",
             "--stop-grace-period=1s",
             "--update-order=start-first",
+            "--rollback-parallelism=3",
             "web",
         ]);
         let mut expected = UpdateService {
@@ -225,6 +239,7 @@ mod tests {
             ..Default::default()
         };
         expected.restart.condition = Some(minicloud_core::spec::RestartCondition::None);
+        expected.rollback.parallelism = Some(3);
         expected.update.order = Some(minicloud_core::spec::UpdateOrder::StartFirst);
         assert_eq!(update, expected);
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::cluster::{Cluster, ClusterSlot, ProposeError};
+use crate::env::Clock;
 use crate::executor::Executor;
 use crate::images::Images;
 use crate::limits::PROPOSE_TIMEOUT;
@@ -26,6 +27,7 @@ use crate::usage::{self, LocalFacts, Query, QueryAnswer};
 pub struct NodeApi {
     /// Filled on managers.
     pub cluster: ClusterSlot,
+    pub clock: Arc<dyn Clock>,
     pub peers: Peers,
     pub images: Images,
     /// Says whether a component can run.

@@ -17,8 +17,8 @@ use minicloud_core::state::{ClusterState, Service};
 use super::error::ApiError;
 use super::extract::Body;
 use super::types::{
-    Changed, CreateService, Created, ErrorBody, Mode, PortProblem, Progress, ScaleServices, ServiceDetail, ServiceSummary, ServiceUsage,
-    ServiceVip, UpdateService,
+    Changed, CreateService, Created, ErrorBody, Mode, PortProblem, Progress, RollbackService, ScaleServices, ServiceDetail, ServiceSummary,
+    ServiceUsage, ServiceVip, UpdateService,
 };
 use super::{Context, State, task};
 use crate::cluster::ProposeError;
@@ -107,6 +107,30 @@ pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<Up
         let command = Command::UpdateService { id: service.id, version: request.version.unwrap_or(service.version), spec: Box::new(spec) };
         match api.try_change(command).await {
             Ok(applied) => return changed(applied.index, warnings),
+            Err(ProposeError::Rejected(Rejection::Stale(_))) if tries > 0 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[utoipa::path(
+    post,
+    path = "/v1/services/{service}/rollback",
+    tag = "services",
+    summary = "Go back to the previous version of a service, which the present one becomes",
+    params(("service" = String, Path, description = "Name or id")),
+    request_body = RollbackService,
+    responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
+pub async fn rollback(api: State, Path(name): Path<String>, Body(request): Body<RollbackService>) -> Result<Json<Changed>, ApiError> {
+    let mut tries = if request.version.is_some() { 1 } else { API_STALE_TRIES_MAX };
+    loop {
+        tries -= 1;
+        let state = api.read().await?;
+        let service = state.find_service(&name)?;
+        let command = Command::RollbackService { id: service.id, version: request.version.unwrap_or(service.version) };
+        match api.try_change(command).await {
+            Ok(applied) => return changed(applied.index, Vec::new()),
             Err(ProposeError::Rejected(Rejection::Stale(_))) if tries > 0 => {}
             Err(error) => return Err(error.into()),
         }

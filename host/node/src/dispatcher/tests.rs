@@ -118,6 +118,7 @@ impl Bench {
             endpoint_mode: Default::default(),
             ports: Vec::new(),
             update: UpdateConfig::default(),
+            rollback: UpdateConfig::default(),
         };
         let applied = self.cluster.apply(Command::CreateService { id: ServiceId(1), spec: Box::new(spec) }).unwrap();
         (ServiceId(1), applied.index)

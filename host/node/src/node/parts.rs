@@ -99,6 +99,7 @@ impl Parts {
         wait_for_session(&session_handle).await;
         let api = NodeApi {
             cluster: member.cluster.clone(),
+            clock: member.env.clock.clone(),
             peers,
             images,
             executor: options.executor,

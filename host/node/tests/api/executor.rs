@@ -14,6 +14,10 @@ use tokio::sync::watch;
 /// See the module. A component that contains `broken` cannot be prepared.
 pub struct EchoExecutor;
 
+/// First argument of tasks that fail soon after they run.
+pub const FAILS: &str = "fails";
+const FAILS_AFTER: Duration = Duration::from_millis(50);
+
 #[async_trait]
 impl Executor for EchoExecutor {
     async fn prepare(&self, _: Digest, component: &Path) -> Result<(), TaskError> {
@@ -35,7 +39,15 @@ impl Executor for EchoExecutor {
                 });
             }
         });
-        Ok(Arc::new(EchoTask { exit: watch::Sender::default(), serving: serving.abort_handle(), _net: net }))
+        let task = Arc::new(EchoTask { exit: watch::Sender::default(), serving: serving.abort_handle(), _net: net });
+        if run.args.first().is_some_and(|word| word == FAILS) {
+            let task = Arc::clone(&task);
+            tokio::spawn(async move {
+                tokio::time::sleep(FAILS_AFTER).await;
+                task.exit.send_replace(Some(Exit::Failed { code: 3 }));
+            });
+        }
+        Ok(task)
     }
 }
 

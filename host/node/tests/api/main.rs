@@ -9,3 +9,4 @@ mod nodes;
 mod openapi;
 mod services;
 mod streams;
+mod updates;

@@ -178,6 +178,7 @@ impl World {
             endpoint_mode: Default::default(),
             ports: Vec::new(),
             update: UpdateConfig::default(),
+            rollback: UpdateConfig::default(),
         };
         change(&mut spec);
         self.cluster.apply(Command::CreateService { id: ServiceId(self.random.next_u64() % 1_000_000), spec: Box::new(spec) }).unwrap();

@@ -186,6 +186,7 @@ pub fn rows() -> Vec<Row> {
             spec: Arc::new(service_spec()),
             previous_spec: Some(Arc::new(global_service_spec())),
             template_version: Index(13),
+            previous_template_version: None,
             vips: addresses(2),
             ports: ports(),
             allocated: Index(13),
@@ -285,6 +286,7 @@ fn service_spec() -> ServiceSpec {
             failure_action: FailureAction::Rollback,
             max_failure_permille: 5,
         },
+        rollback: UpdateConfig::default(),
     }
 }
 

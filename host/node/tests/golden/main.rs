@@ -152,6 +152,7 @@ fn number_of_command(command: &Command) -> usize {
         Command::ReportStatus { .. } => 15,
         Command::ApplyPlan { .. } => 16,
         Command::ForgetVolumes { .. } => 17,
+        Command::RollbackService { .. } => 18,
     }
 }
 
@@ -170,6 +171,7 @@ fn number_of_change(change: &Change) -> usize {
         Change::BindVolume { .. } => 10,
         Change::CreateVolume { .. } => 11,
         Change::SetUpdate { .. } => 12,
+        Change::UndoUpdate { .. } => 13,
     }
 }
 

@@ -4,7 +4,7 @@ use minicloud_core::task::TaskState;
 use minicloud_node::api::types::{Progress, ProgressTask};
 
 use super::TASKS_SHOWN_MAX;
-use super::lines::overall;
+use super::lines::{overall, update};
 use crate::render::one_line;
 
 /// Steps of a task from `new` to `running`.
@@ -31,7 +31,8 @@ impl Bars {
         self.overall.set_style(if many { style("{msg} [{bar:50}]").progress_chars("=> ") } else { style("{msg}") });
         self.overall.set_length(progress.desired.into());
         self.overall.set_position(progress.running.into());
-        self.overall.set_message(overall(progress));
+        let said = [overall(progress), update(progress)];
+        self.overall.set_message(said.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; "));
         while self.tasks.len() > shown.len() {
             if let Some(bar) = self.tasks.pop() {
                 self.screen.remove(&bar);

@@ -1,6 +1,7 @@
 //! Progress as lines, for files, pipes and logs: each change once, no control codes.
 use std::collections::BTreeMap;
 
+use minicloud_core::state::UpdateState;
 use minicloud_node::api::types::{Progress, ProgressTask};
 
 use super::TASKS_SHOWN_MAX;
@@ -9,6 +10,8 @@ use crate::render::one_line;
 #[derive(Default)]
 pub struct Lines {
     overall: String,
+    /// What was last said of the update, and of the wait for stability.
+    update: String,
     /// What was last said of each task, by its name.
     tasks: BTreeMap<String, String>,
 }
@@ -31,7 +34,23 @@ impl Lines {
                 self.tasks.insert(task.name.clone(), now);
             }
         }
+        let update = update(progress);
+        if update != self.update {
+            lines.extend(Some(update.clone()).filter(|line| !line.is_empty()));
+            self.update = update;
+        }
         lines
+    }
+}
+
+/// What there is to say beyond the tasks: why a rollback goes on, and that only stability is waited for.
+pub fn update(progress: &Progress) -> String {
+    if progress.update_state == Some(UpdateState::RollbackStarted) && !progress.update_message.is_empty() {
+        return format!("rollback: {}", one_line(&progress.update_message));
+    }
+    match progress.verify_ms {
+        0 => String::new(),
+        _ => "verify: waiting to see that the tasks are stable".to_owned(),
     }
 }
 

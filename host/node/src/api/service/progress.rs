@@ -1,6 +1,7 @@
 //! How far the cluster is with what a service asks for, as a function of the state; and a stream of it.
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use minicloud_core::id::ServiceId;
@@ -8,7 +9,8 @@ use minicloud_core::plan::is_followed;
 use minicloud_core::spec::{RestartCondition, ServiceMode};
 use minicloud_core::state::{Availability, ClusterState, Service, Slot, Task, UpdateState};
 use minicloud_core::task::TaskState;
-use tokio::time::sleep;
+use minicloud_core::time::Timestamp;
+use tokio::time::{Instant, sleep};
 
 use super::super::error::ApiError;
 use super::super::types::{Progress, ProgressTask};
@@ -21,12 +23,14 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
     let cluster = api.cluster()?;
     let service = find_any(&cluster.read().await?, name)?.id;
     let ending = api.ending.clone();
+    let mut clock = Watch { at: api.clock.now(), since: Instant::now() };
     let watching = lines::response(move |told| async move {
         let mut changes = cluster.changes();
         let mut last = None;
         loop {
             changes.borrow_and_update();
-            let now = progress(&cluster.state(), service);
+            let state = cluster.state();
+            let now = progress(&state, service, clock.now(&state, service));
             if last.as_ref() != Some(&now) {
                 if told.send(lines::line(&now)).await.is_err() {
                     return;
@@ -37,7 +41,9 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
                 last = Some(now);
                 sleep(PROGRESS_INTERVAL_MIN).await;
             }
+            let verify = last.as_ref().map(|last| last.verify_ms).filter(|ms| *ms > 0);
             tokio::select! {
+                () = sleep(Duration::from_millis(verify.unwrap_or_default())), if verify.is_some() => {}
                 changed = changes.changed() => if changed.is_err() { return },
                 () = told.closed() => return,
                 () = ending.cancelled() => return,
@@ -49,7 +55,25 @@ pub async fn watch(api: State, name: &str) -> Result<Response, ApiError> {
 }
 
 fn is_last(progress: &Progress) -> bool {
-    progress.removed || progress.converged || progress.update_state == Some(UpdateState::Paused) || progress.is_hopeless()
+    progress.removed || progress.converged || progress.update_state.is_some_and(UpdateState::is_paused) || progress.is_hopeless()
+}
+
+/// The time since tasks run, told by this node's own clock once it has seen them: the clock that dated their start may
+/// be another's, and ahead.
+struct Watch {
+    at: Timestamp,
+    since: Instant,
+}
+
+impl Watch {
+    fn now(&mut self, state: &ClusterState, service: ServiceId) -> Timestamp {
+        let now = self.at + self.since.elapsed();
+        let latest = state.tasks_of_service(service).filter_map(|task| task.running_at).max().unwrap_or_default();
+        if latest > now {
+            *self = Watch { at: latest, since: Instant::now() };
+        }
+        now.max(latest)
+    }
 }
 
 /// How many tasks a service wants.
@@ -72,13 +96,13 @@ pub fn desired_tasks(state: &ClusterState, service: &Service) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-pub fn progress(state: &ClusterState, service: ServiceId) -> Progress {
+pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Progress {
     let Some(service) = state.services.get(&service) else {
         return Progress { removed: true, converged: true, ..Progress::default() };
     };
     let slots = newest_by_slot(state, service);
     let tasks: Vec<&Arc<Task>> = state.tasks_of_service(service.id).collect();
-    let current = |task: &Task| task.template_version >= service.template_version;
+    let current = |task: &Task| task.template_version == service.template_version;
     let running = slots.values().filter(|task| task.is_running() && current(task)).count();
     let done = slots.values().filter(|task| current(task) && ended_for_good(service, task)).count();
     let outdated = tasks.iter().any(|task| task.is_live() && !current(task));
@@ -86,13 +110,16 @@ pub fn progress(state: &ClusterState, service: ServiceId) -> Progress {
     let stopping = tasks.iter().filter(|task| task.desired > TaskState::Running && task.occupies_node()).count();
     let desired = desired_tasks(state, service);
     let update = service.update.as_ref();
-    let updating = update.is_some_and(|update| update.state != UpdateState::Completed);
+    let updating = update.is_some_and(|update| update.completed_at.is_none());
     let given_up: Vec<ProgressTask> = given_up(state, service).into_iter().map(|task| progress_task(state, task)).collect();
     let settled = service.allocated == service.version && !updating && !outdated && !surplus;
+    let complete = !service.removing && settled && count(running + done) == desired;
+    let verify = if complete { unproven(service, slots.values().filter(|task| task.is_running()), now) } else { Duration::ZERO };
     Progress {
         running: count(running),
         desired,
-        converged: !service.removing && settled && count(running + done) == desired,
+        converged: complete && verify.is_zero(),
+        verify_ms: u64::try_from(verify.as_millis()).unwrap_or(u64::MAX),
         tasks: slots.values().map(|task| progress_task(state, task)).chain(given_up.iter().cloned()).collect(),
         update_state: update.map(|update| update.state),
         update_message: update.map(|update| update.message.clone()).unwrap_or_default(),
@@ -100,6 +127,20 @@ pub fn progress(state: &ClusterState, service: ServiceId) -> Progress {
         stopping: count(stopping),
         given_up,
     }
+}
+
+/// How long the tasks that run must go on until they count as stable.
+///
+/// A task must survive the monitor's time, as in an update. Once one of the service's template has, or an update to it
+/// was completed, further tasks of that template are taken to be as good, unless they had failed before: so scaling a
+/// service that runs waits for nothing but the start of its tasks.
+fn unproven<'a>(service: &Service, running: impl Iterator<Item = &'a &'a Arc<Task>> + Clone, now: Timestamp) -> Duration {
+    let monitor = service.spec.update.monitor();
+    let left = |task: &Task| task.running_at.map_or(monitor, |since| monitor.saturating_sub(now.since(since)));
+    let updated = service.update.as_ref().is_some_and(|update| update.completed_at.is_some());
+    let proven = updated || running.clone().any(|task| left(task).is_zero());
+    let counts = |task: &&&Arc<Task>| !proven || task.failures > 0;
+    running.filter(counts).map(|task| left(task)).max().unwrap_or_default()
 }
 
 /// Of each slot in which nothing runs or will run the task that failed last.
@@ -111,7 +152,7 @@ fn given_up<'a>(state: &'a ClusterState, service: &Service) -> Vec<&'a Arc<Task>
             *newest = task;
         }
     }
-    let current = |task: &Task| task.template_version >= service.template_version;
+    let current = |task: &Task| task.template_version == service.template_version;
     let over = |task: &Task| task.ended_unasked && !task.is_live() && !ended_for_good(service, task);
     let policy = &service.spec.task.restart;
     slots.into_values().filter(|task| current(task) && over(task) && !is_followed(task, policy)).collect()

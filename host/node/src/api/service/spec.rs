@@ -49,6 +49,7 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         endpoint_mode: request.endpoint_mode,
         ports: request.ports,
         update: request.update.applied_to(UpdateConfig::default()),
+        rollback: request.rollback.applied_to(UpdateConfig::default()),
     })
 }
 
@@ -72,6 +73,7 @@ pub fn update(
     spec.labels.extend(request.labels_add.clone());
     spec.endpoint_mode = request.endpoint_mode.unwrap_or(spec.endpoint_mode);
     spec.update = request.update.applied_to(spec.update);
+    spec.rollback = request.rollback.applied_to(spec.rollback);
     Ok(spec)
 }
 

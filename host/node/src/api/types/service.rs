@@ -121,6 +121,8 @@ pub struct CreateService {
     pub restart: RestartChange,
     #[serde(default)]
     pub update: UpdateConfigChange,
+    #[serde(default)]
+    pub rollback: UpdateConfigChange,
 }
 
 /// `POST /v1/services/{service}/update`. What is absent stays as it is; `*_rm` goes before `*_add`.
@@ -190,6 +192,8 @@ pub struct UpdateService {
     pub restart: RestartChange,
     #[serde(default)]
     pub update: UpdateConfigChange,
+    #[serde(default)]
+    pub rollback: UpdateConfigChange,
     /// Replace every task though nothing else changed.
     #[serde(default)]
     pub force: bool,
@@ -251,6 +255,14 @@ impl UpdateConfigChange {
     }
 }
 
+/// `POST /v1/services/{service}/rollback`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RollbackService {
+    /// The version that is to be left; another one is refused. Absent: whatever it is now.
+    #[serde(default)]
+    pub version: Option<Index>,
+}
+
 /// `POST /v1/services/scale`: all of them, or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScaleServices {
@@ -264,8 +276,11 @@ pub struct Progress {
     /// Tasks of the current version that run.
     pub running: u32,
     pub desired: u32,
-    /// Everything is as it was asked for; the last line of a stream.
+    /// Everything is as it was asked for, and has proven stable; the last line of a stream.
     pub converged: bool,
+    /// Milliseconds for which all that runs must go on running until it counts as stable; 0 while something is missing.
+    #[serde(default)]
+    pub verify_ms: u64,
     /// The newest task of each slot, in order.
     pub tasks: Vec<ProgressTask>,
     #[serde(default)]
