@@ -1,5 +1,6 @@
 //! What users declare: services, networks, volumes, and the words for nodes. Plain data; every new field gets a default.
 mod constraint;
+mod health;
 mod image;
 mod node;
 mod port;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NetworkId, NodeId};
 
 pub use constraint::{Constraint, ConstraintKey, ParseConstraintError};
+pub use health::{HealthCheck, HealthProbe};
 pub use image::{Digest, Image, ParseDigestError};
 pub use node::{Availability, NodeDescription, NodeStatus, Role};
 pub use port::{Protocol, PublishMode, PublishedPort};

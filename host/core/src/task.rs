@@ -74,6 +74,31 @@ pub struct TaskStatus {
     /// `host`-mode ports that this task's node bound for it, or the reason why not, is part of `message`.
     #[serde(default)]
     pub backtrace: String,
+    /// What its health check says; `None` for a task without one.
+    #[serde(default)]
+    pub health: Option<Health>,
+}
+
+/// What a task's health check says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It has not answered well yet.
+    Starting,
+    Healthy,
+    /// It failed too often: it gets no connections any more, and is ended.
+    Unhealthy,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Health::Starting => "starting",
+            Health::Healthy => "healthy",
+            Health::Unhealthy => "unhealthy",
+        })
+    }
 }
 
 impl TaskStatus {

@@ -6,7 +6,7 @@ use minicloud_core::command::{Change, Command, NodeChange, Request};
 use minicloud_core::id::{Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 use minicloud_core::spec::*;
 use minicloud_core::state::{Availability, ClusterState, NodeDescription, NodeStatus, Role, RowKey, Slot};
-use minicloud_core::task::{TaskState, TaskStatus};
+use minicloud_core::task::{Health, TaskState, TaskStatus};
 use minicloud_core::view;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -35,7 +35,7 @@ enum Event {
     Rollback(u8, bool),
     Scale(BTreeMap<u8, u32>),
     RemoveService(u8),
-    Report(u8, u8, TaskState),
+    Report(u8, u8, TaskState, Option<Health>),
     Key(u8),
     Plan,
     /// Applies the plan that was made last once more, though the state has moved on.
@@ -103,6 +103,7 @@ fn node_change() -> impl Strategy<Value = NodeChange> {
 fn event() -> impl Strategy<Value = Event> {
     let states =
         [TaskState::Accepted, TaskState::Running, TaskState::Complete, TaskState::Failed, TaskState::Shutdown, TaskState::Orphaned];
+    let health = option::of(select(vec![Health::Starting, Health::Healthy, Health::Unhealthy]));
     let status = select(vec![NodeStatus::Ready, NodeStatus::Ready, NodeStatus::Down, NodeStatus::Unknown]);
     prop_oneof![
         2 => select(vec![Role::Manager, Role::Worker]).prop_map(Event::AddNode),
@@ -119,7 +120,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<(u8, bool)>().prop_map(|(service, stale)| Event::Rollback(service, stale)),
         3 => btree_map(any::<u8>(), 0..7u32, 1..3).prop_map(Event::Scale),
         1 => any::<u8>().prop_map(Event::RemoveService),
-        4 => (any::<u8>(), any::<u8>(), select(states.to_vec())).prop_map(|(node, task, state)| Event::Report(node, task, state)),
+        4 => (any::<u8>(), any::<u8>(), select(states.to_vec()), health)
+            .prop_map(|(node, task, state, health)| Event::Report(node, task, state, health)),
         1 => any::<u8>().prop_map(Event::Key),
         9 => Just(Event::Plan),
         1 => Just(Event::PlanAgain),
@@ -288,9 +290,9 @@ impl Trial {
                 Command::ScaleServices { replicas: replicas.into_iter().map(|(at, replicas)| (service(at), replicas)).collect() }
             }
             Event::RemoveService(at) => Command::RemoveService { id: service(at) },
-            Event::Report(at, task, state) => {
+            Event::Report(at, task, state, health) => {
                 let task = pick(self.world.state.tasks.keys().copied(), task).unwrap_or(TaskId(0));
-                let status = TaskStatus { state, at: self.world.now, ..TaskStatus::default() };
+                let status = TaskStatus { state, at: self.world.now, health, ..TaskStatus::default() };
                 Command::ReportStatus { node: node(at), tasks: vec![(task, status)] }
             }
             Event::Plan | Event::PlanAgain | Event::Agents | Event::Advance(_) | Event::Key(_) => unreachable!("handled by the caller"),

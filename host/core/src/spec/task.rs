@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraint, Image};
+use super::{Constraint, HealthCheck, Image};
 use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
@@ -33,6 +33,8 @@ pub struct TaskTemplate {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub constraints: Vec<Constraint>,
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
     /// Milliseconds a stopping task may drain.
     #[serde(default = "stop_grace_default")]
     pub stop_grace_ms: u64,
@@ -63,6 +65,7 @@ impl TaskTemplate {
             resources: Resources::default(),
             restart: RestartPolicy::default(),
             constraints: Vec::new(),
+            health: None,
             stop_grace_ms: stop_grace_default(),
             force_update: 0,
         }

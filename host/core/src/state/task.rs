@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Rejection;
 use crate::id::{Index, NetworkId, NodeId, ServiceId, Slot, TaskId};
 use crate::spec::TaskTemplate;
-use crate::task::{TaskState, TaskStatus};
+use crate::task::{Health, TaskState, TaskStatus};
 use crate::time::Timestamp;
 
 use super::{ClusterState, NodeStatus, Writer};
@@ -65,9 +65,9 @@ impl Task {
         self.desired <= TaskState::Running && !self.status.state.is_final()
     }
 
-    /// Wanted to run, and running.
+    /// Wanted to run, and running, and as far as is known doing its work.
     pub fn is_running(&self) -> bool {
-        self.is_live() && self.status.state == TaskState::Running
+        self.is_live() && self.status.state == TaskState::Running && self.status.health != Some(Health::Unhealthy)
     }
 
     /// Holds its node's resources, ports and volumes: assigned, and not known to have ended.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use crate::command::Rejection;
 use crate::limits;
-use crate::spec::{FailureAction, Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
+use crate::spec::{FailureAction, HealthCheck, HealthProbe, Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
 
 /// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
 pub(super) const NETWORK_NAMES_RESERVED: [&str; 2] = ["minicloud", "localhost"];
@@ -98,6 +98,7 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
     if let Some(hostname) = &template.hostname {
         name("task (--hostname)", hostname)?;
     }
+    template.health.as_ref().map_or(Ok(()), health)?;
     if template.http_port == 0 {
         return invalid("port 0 is no port to serve HTTP on; give --http-port 1 to 65535".to_owned());
     }
@@ -116,6 +117,36 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
     let restart = &template.restart;
     if template.stop_grace_ms > day || restart.delay_ms.is_some_and(|delay| delay > day) {
         return invalid(format!("a stop grace period or restart delay may be at most {} hours", day / 3_600_000));
+    }
+    Ok(())
+}
+
+fn health(check: &HealthCheck) -> Result<(), Rejection> {
+    let day = limits::INTERVAL_MAX.as_millis() as u64;
+    let least = limits::HEALTH_INTERVAL_MIN.as_millis() as u64;
+    match &check.probe {
+        HealthProbe::Http { path, .. } if !path.starts_with('/') || !path.bytes().all(|c| c.is_ascii_graphic()) => {
+            return invalid(format!("'{path}' is no path; give --health-http as /PATH, or as :PORT/PATH"));
+        }
+        HealthProbe::Http { path, .. } if path.len() > limits::HEALTH_PATH_BYTES_MAX => {
+            return invalid(format!("the path of a health check may be at most {} bytes long", limits::HEALTH_PATH_BYTES_MAX));
+        }
+        HealthProbe::Http { port: Some(0), .. } | HealthProbe::Tcp { port: 0 } => {
+            return invalid("port 0 is no port to check; give 1 to 65535".to_owned());
+        }
+        HealthProbe::Http { .. } | HealthProbe::Tcp { .. } => {}
+    }
+    if !(least..=day).contains(&check.interval_ms) {
+        return invalid(format!("--health-interval must lie between {least} ms and {} hours", day / 3_600_000));
+    }
+    if !(1..=day).contains(&check.timeout_ms) {
+        return invalid(format!("--health-timeout must lie between 1 ms and {} hours", day / 3_600_000));
+    }
+    if check.start_period_ms > day {
+        return invalid(format!("--health-start-period may be at most {} hours", day / 3_600_000));
+    }
+    if check.retries == 0 {
+        return invalid("--health-retries 0 would make every task unhealthy; give 1 or more".to_owned());
     }
     Ok(())
 }

@@ -85,6 +85,9 @@ fn task_line(world: &World, task: &Task) -> String {
     let node = task.node.map_or_else(|| "-".to_owned(), |node| node.to_string());
     let Image { name: image, .. } = &task.template.image;
     let mut line = format!("{} {image} {node} {} {}", task_name(world, task.id), task.desired, task.status.state);
+    if let Some(health) = task.status.health {
+        line += &format!(" ({health})");
+    }
     if let Some(at) = task.start_at.filter(|at| *at > START && *at > world.now) {
         line += &format!(" (in {})", after(world.now, at));
     }

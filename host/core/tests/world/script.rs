@@ -7,7 +7,7 @@ use minicloud_core::id::{NetworkId, ServiceId, VolumeId};
 use minicloud_core::names;
 use minicloud_core::spec::*;
 use minicloud_core::state::{Availability, NodeDescription, NodeStatus, Role};
-use minicloud_core::task::{TaskState, TaskStatus};
+use minicloud_core::task::{Health, TaskState, TaskStatus};
 use minicloud_core::view;
 
 use super::render;
@@ -293,12 +293,28 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
                 _ => RestartCondition::Any,
             }
         }
+        "health" => spec.task.health = Some(health(value)),
+        "health-interval" => change_health(spec, |check| check.interval_ms = duration(value).as_millis() as u64),
+        "health-retries" => change_health(spec, |check| check.retries = number()),
         "restart-delay" => spec.task.restart.delay_ms = arguments.duration_ms(key),
         "max-attempts" => spec.task.restart.max_attempts = number(),
         "window" => spec.task.restart.window_ms = duration(value).as_millis() as u64,
         key => panic!("no such option: {key}"),
     }
     Ok(())
+}
+
+/// `/path`, `:81/path`, or a port.
+fn health(text: &str) -> HealthCheck {
+    let http = |port: &str, path: &str| HealthProbe::Http { path: path.to_owned(), port: port.parse().ok() };
+    HealthCheck::new(match text.strip_prefix(':').and_then(|rest| rest.split_once('/')) {
+        Some((port, path)) => http(port, &format!("/{path}")),
+        None => text.parse().map_or_else(|_| http("", text), |port| HealthProbe::Tcp { port }),
+    })
+}
+
+fn change_health(spec: &mut ServiceSpec, change: impl FnOnce(&mut HealthCheck)) {
+    change(spec.task.health.get_or_insert_with(|| HealthCheck::new(HealthProbe::Tcp { port: 80 })));
 }
 
 /// `front`, or `front:alias,alias`.
@@ -356,14 +372,21 @@ fn report(world: &mut World, arguments: &Arguments) -> Answer {
     let task = world.task(arguments.word(0)).expect("a task of this name");
     let node = world.state.tasks.get(&task).and_then(|task| task.node).expect("the task has a node");
     let state = match arguments.word(1) {
-        "running" => TaskState::Running,
+        "starting" => TaskState::Starting,
+        "running" | "healthy" | "unhealthy" => TaskState::Running,
         "complete" => TaskState::Complete,
         "failed" => TaskState::Failed,
         "rejected" => TaskState::Rejected,
         "shutdown" => TaskState::Shutdown,
         state => panic!("no such state: {state}"),
     };
-    let status = TaskStatus { state, at: world.now, message: arguments.words[2..].join(" "), ..TaskStatus::default() };
+    let health = match arguments.word(1) {
+        "starting" => Some(Health::Starting),
+        "healthy" => Some(Health::Healthy),
+        "unhealthy" => Some(Health::Unhealthy),
+        _ => None,
+    };
+    let status = TaskStatus { state, at: world.now, message: arguments.words[2..].join(" "), health, ..TaskStatus::default() };
     done(world.apply(Command::ReportStatus { node, tasks: vec![(task, status)] }))
 }
 
