@@ -69,6 +69,8 @@ pub const SUBNET_PREFIX_MIN: u8 = 8;
 pub const SUBNET_PREFIX_MAX: u8 = 29;
 /// Longest hostname of a node, in characters.
 pub const HOSTNAME_CHARS_MAX: usize = 253;
+/// Placement preferences of one service at most.
+pub const PREFERENCES_MAX: usize = 8;
 /// Volumes that one task mounts at most.
 pub const MOUNTS_MAX: usize = 32;
 /// Networks of one service at most.

@@ -53,6 +53,8 @@ struct Shape {
     port: Option<(u16, PublishMode)>,
     volume: Option<u8>,
     reserve_memory: u64,
+    max_per_node: u32,
+    spread: bool,
     restart: RestartCondition,
     order: Option<UpdateOrder>,
     parallelism: u32,
@@ -64,14 +66,24 @@ struct Shape {
 fn shape() -> impl Strategy<Value = Box<Shape>> {
     let mode = (option::weighted(0.8, 0..6u32), select(vec!["v1", "v1", "v2", "crash", "once", "missing"]), vec(0..3u8, 0..3));
     let ports = select(vec![(0, PublishMode::Ingress), (8000, PublishMode::Ingress), (8001, PublishMode::Host), (8000, PublishMode::Host)]);
-    let place = (option::weighted(0.3, ports), option::weighted(0.2, 0..3u8), select(vec![0, 0, 600 << 20]));
+    let spread = (select(vec![0, 0, 0, 1, 2]), any::<bool>());
+    let place = (option::weighted(0.3, ports), option::weighted(0.2, 0..3u8), select(vec![0, 0, 600 << 20]), spread);
     let restart = select(vec![RestartCondition::Any, RestartCondition::OnFailure, RestartCondition::None]);
     let order = option::of(select(vec![UpdateOrder::StartFirst, UpdateOrder::StopFirst]));
     let action = select(vec![FailureAction::Pause, FailureAction::Continue, FailureAction::Rollback]);
     let constraint = option::weighted(0.2, select(vec!["node.role==worker", "node.labels.disk==ssd"]));
     let endpoint = select(vec![EndpointMode::Vip, EndpointMode::Dnsrr]);
     (mode, place, restart, order, 0..3u32, action, constraint, endpoint).prop_map(
-        |((replicas, image, networks), (port, volume, reserve_memory), restart, order, parallelism, action, constraint, endpoint_mode)| {
+        |(
+            (replicas, image, networks),
+            (port, volume, reserve_memory, (max_per_node, spread)),
+            restart,
+            order,
+            parallelism,
+            action,
+            constraint,
+            endpoint_mode,
+        )| {
             Box::new(Shape {
                 replicas,
                 image,
@@ -79,6 +91,8 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
                 port,
                 volume,
                 reserve_memory,
+                max_per_node,
+                spread,
                 restart,
                 order,
                 parallelism,
@@ -305,6 +319,8 @@ impl Trial {
         let mut task = TaskTemplate::new(Image { name: shape.image.to_owned(), digest: Digest([3; 32]) });
         task.restart.condition = shape.restart;
         task.resources.reserve_memory_bytes = shape.reserve_memory;
+        task.placement.replicas_max_per_node = if shape.replicas.is_some() { shape.max_per_node } else { 0 };
+        task.placement.preferences = shape.spread.then(|| PlacementPreference { label: "disk".to_owned() }).into_iter().collect();
         task.constraints = shape.constraint.iter().map(|text| text.parse().expect("a constraint")).collect();
         task.mounts =
             shape.volume.iter().map(|at| Mount { volume: format!("data{at}"), target: "/data".to_owned(), read_only: false }).collect();
@@ -352,7 +368,9 @@ impl Trial {
     /// Whether nothing but the scheduler's room could keep the service from its number.
     fn is_wanted_everywhere(&self, service: ServiceId) -> bool {
         let spec = &self.world.state.services[&service].spec;
-        let simple = spec.task.constraints.is_empty() && spec.task.mounts.is_empty() && spec.task.resources.reserve_memory_bytes == 0;
+        let bounded = spec.task.placement.replicas_max_per_node > 0;
+        let simple =
+            !bounded && spec.task.constraints.is_empty() && spec.task.mounts.is_empty() && spec.task.resources.reserve_memory_bytes == 0;
         let runs = ["v1", "v2"].contains(&spec.task.image.name.as_str()) && spec.task.restart.condition == RestartCondition::Any;
         simple && runs && spec.ports.iter().all(|port| port.mode == PublishMode::Ingress)
     }

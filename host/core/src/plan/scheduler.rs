@@ -1,6 +1,6 @@
 //! Which node a task gets: filters that explain themselves, then the spread.
 //!
-//! Spread: first the nodes with the fewest tasks of this service, then with the fewest tasks, then the lowest id; a
+//! Spread: first what the service prefers (`preference`), then the nodes with the fewest tasks of this service, then with the fewest tasks, then the lowest id; a
 //! node on which the service failed often of late goes last.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::task::TaskState;
 use super::draft::Draft;
 
 mod filter;
+mod preference;
 mod volumes;
 
 use filter::{Load, Obstacle};
@@ -58,10 +59,12 @@ fn place_all(draft: &mut Draft, service: &Service, tasks: &[Arc<Task>], loads: &
             None => drop(ranking.insert((rank(draft, service, node.id, &loads[&node.id]), node.id))),
         }
     }
+    let particular = preference::is_particular(&template);
     for task in tasks {
         let place = match fixed_node(draft, task) {
+            Fixed::Free if particular => preference::best(draft, service, task, &ranking, &obstacles, loads),
             Fixed::Free => best(draft, service, &template, &mut ranking, &mut obstacles, loads),
-            Fixed::Node(node) => only(draft, service, &template, node, loads),
+            Fixed::Node(node) => only(draft, service, task, node, loads),
             Fixed::Waits(reason) => Err(reason),
         };
         match place {
@@ -112,9 +115,10 @@ fn best(
 }
 
 /// The one node that may have the task, when it passes.
-fn only(draft: &Draft, service: &Service, template: &TaskTemplate, node: NodeId, loads: &BTreeMap<NodeId, Load>) -> Result<NodeId, String> {
+fn only(draft: &Draft, service: &Service, task: &Task, node: NodeId, loads: &BTreeMap<NodeId, Load>) -> Result<NodeId, String> {
     let Some(row) = draft.state.nodes.get(&node) else { return Err(format!("node {node} was removed")) };
-    match filter::node(row, template).or_else(|| room(draft, service, template, node, loads)) {
+    let room = || room(draft, service, &task.template, node, loads).or_else(|| filter::limit(&draft.state, node, task));
+    match filter::node(row, &task.template).or_else(room) {
         None => Ok(node),
         Some(obstacle) => Err(format!("node {} ({node}) is {obstacle}", row.hostname)),
     }

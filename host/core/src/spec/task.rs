@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraint, HealthCheck, Image};
+use super::{Constraint, HealthCheck, Image, Placement};
 use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
@@ -33,6 +33,8 @@ pub struct TaskTemplate {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub constraints: Vec<Constraint>,
+    #[serde(default)]
+    pub placement: Placement,
     #[serde(default)]
     pub health: Option<HealthCheck>,
     /// Milliseconds a stopping task may drain.
@@ -65,6 +67,7 @@ impl TaskTemplate {
             resources: Resources::default(),
             restart: RestartPolicy::default(),
             constraints: Vec::new(),
+            placement: Placement::default(),
             health: None,
             stop_grace_ms: stop_grace_default(),
             force_update: 0,

@@ -21,6 +21,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
         self::replicas(name, replicas)?;
     }
     template(&spec.task)?;
+    placement(spec)?;
     attachments(spec)?;
     ports(&spec.ports)?;
     update("update", &spec.update)?;
@@ -117,6 +118,18 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
     let restart = &template.restart;
     if template.stop_grace_ms > day || restart.delay_ms.is_some_and(|delay| delay > day) {
         return invalid(format!("a stop grace period or restart delay may be at most {} hours", day / 3_600_000));
+    }
+    Ok(())
+}
+
+fn placement(spec: &ServiceSpec) -> Result<(), Rejection> {
+    let placement = &spec.task.placement;
+    if placement.replicas_max_per_node > 0 && spec.mode == ServiceMode::Global {
+        return invalid("a global service has one task per node: leave --replicas-max-per-node out".to_owned());
+    }
+    if placement.preferences.len() > limits::PREFERENCES_MAX {
+        let most = limits::PREFERENCES_MAX;
+        return invalid(format!("{} placement preferences are too many; use at most {most}", placement.preferences.len()));
     }
     Ok(())
 }

@@ -293,6 +293,11 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
                 _ => RestartCondition::Any,
             }
         }
+        "max-per-node" => spec.task.placement.replicas_max_per_node = number(),
+        "spread" => {
+            let label = |label: &&str| PlacementPreference { label: (*label).to_owned() };
+            spec.task.placement.preferences = values.iter().map(label).collect();
+        }
         "health" => spec.task.health = Some(health(value)),
         "health-interval" => change_health(spec, |check| check.interval_ms = duration(value).as_millis() as u64),
         "health-retries" => change_health(spec, |check| check.retries = number()),

@@ -1,5 +1,5 @@
 //! The filters: what stands between a task and a node, in words.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::id::{Index, NodeId, ServiceId};
@@ -17,6 +17,8 @@ pub(super) enum Obstacle {
     Memory,
     Cpu,
     HostPort(u16),
+    /// It has as many replicas as it may.
+    Limit(u32),
 }
 
 impl fmt::Display for Obstacle {
@@ -29,6 +31,8 @@ impl fmt::Display for Obstacle {
             Obstacle::Constraint => f.write_str("excluded by constraints"),
             Obstacle::Memory => f.write_str("short of memory"),
             Obstacle::Cpu => f.write_str("short of CPU"),
+            Obstacle::Limit(1) => f.write_str("at the limit of 1 replica per node"),
+            Obstacle::Limit(most) => write!(f, "at the limit of {most} replicas per node"),
             Obstacle::HostPort(port) => write!(f, "using host port {port} already"),
         }
     }
@@ -100,6 +104,17 @@ pub(super) fn room(node: &Node, load: &Load, service: &Service, template: &TaskT
     }
     let taken = |port: &PublishedPort| load.ports.iter().any(|other| other.clashes(port));
     host_ports(service).find(taken).map(|port| Obstacle::HostPort(port.published))
+}
+
+/// Whether the node has as many replicas of the service as it may, besides the one that the task is for.
+pub(super) fn limit(state: &ClusterState, node: NodeId, task: &Task) -> Option<Obstacle> {
+    let most = task.template.placement.replicas_max_per_node;
+    if most == 0 {
+        return None;
+    }
+    let others = state.tasks_of_node(node).filter(|other| other.service == task.service && other.is_live() && other.slot != task.slot);
+    let slots: BTreeSet<_> = others.map(|other| other.slot).collect();
+    (slots.len() >= most as usize).then_some(Obstacle::Limit(most))
 }
 
 fn host_ports(service: &Service) -> impl Iterator<Item = PublishedPort> + '_ {
