@@ -28,6 +28,7 @@ use crate::session::SessionHandle;
 use crate::volumes::Volumes;
 
 mod driver;
+mod health;
 mod machine;
 mod prepare;
 mod running;

@@ -116,6 +116,10 @@ pub const PREPARES_MAX: usize = 4;
 pub const KILL_WAIT: Duration = Duration::from_secs(1);
 /// How long tasks may drain when their node goes down; the node's stop must not take for ever.
 pub const HALT_GRACE_MAX: Duration = Duration::from_secs(3);
+/// How often a task that is starting is asked for its health, however long its interval is.
+pub const HEALTH_START_INTERVAL_MAX: Duration = Duration::from_millis(250);
+/// How long an unhealthy task may drain, however long its grace period is: its replacement waits for it.
+pub const UNHEALTHY_GRACE_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a status' message; the rest is cut.
 pub const STATUS_MESSAGE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a status' backtrace; the rest is cut.

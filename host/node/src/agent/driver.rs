@@ -12,13 +12,14 @@ use minicloud_core::id::{Index, NodeId, TaskId, VolumeId};
 use minicloud_core::limits::{ROUTE_ACK_WAIT, TASK_MEMORY_DEFAULT_BYTES};
 use minicloud_core::task::Exit;
 use minicloud_core::time::Timestamp;
-use minicloud_core::view::AssignedTask;
+use minicloud_core::view::{AssignedTask, NodeView};
 use minicloud_net::{Switch, TaskNet};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::LogSink;
+use super::health::{self, Check};
 use super::machine::{Action, Event, Machine};
 use super::prepare::Preparer;
 use super::running::RunningTasks;
@@ -87,6 +88,7 @@ pub(super) struct Driver {
     held: Held,
     step: Option<BoxFuture<'static, StepEnd>>,
     exit: Option<BoxFuture<'static, Exit>>,
+    probe: Option<BoxFuture<'static, Result<(), String>>>,
     halting: bool,
     assigned_at: Instant,
 }
@@ -102,6 +104,7 @@ impl Driver {
             held: Held::default(),
             step: None,
             exit: None,
+            probe: None,
             halting: false,
             assigned_at: Instant::now(),
         }
@@ -132,6 +135,10 @@ impl Driver {
                 exit = wait_for(&mut self.exit) => {
                     self.exit = None;
                     return Event::Exited(exit);
+                }
+                answer = wait_for(&mut self.probe) => {
+                    self.probe = None;
+                    return Event::Probed(answer);
                 }
                 end = wait_for(&mut self.step) => {
                     self.step = None;
@@ -190,6 +197,8 @@ impl Driver {
             Action::Mount => return self.mount(&assigned),
             Action::Start => self.start(&assigned),
             Action::LeaveRoutes(index) => self.step = Some(leave_routes(&self.tools.session, index)),
+            Action::LeaveRoutesUnhealthy => self.step = Some(leave_routes_unhealthy(&self.tools.session, &assigned)),
+            Action::Probe(after) => self.probe(&assigned, after),
             Action::Stop(grace) => self.stop(grace),
             Action::Cancel => self.step = None,
             Action::Release => self.release(),
@@ -252,6 +261,12 @@ impl Driver {
         }
     }
 
+    fn probe(&mut self, assigned: &AssignedTask, after: Duration) {
+        if let Some(check) = Check::of(assigned) {
+            self.probe = Some(Box::pin(health::ask(self.tools.switch.clone(), self.task, check, after)));
+        }
+    }
+
     fn stop(&mut self, grace: Duration) {
         let grace = if self.halting { grace.min(HALT_GRACE_MAX) } else { grace };
         if let Some(running) = self.held.running.clone() {
@@ -262,6 +277,7 @@ impl Driver {
     fn release(&mut self) {
         self.tools.running.remove(self.task);
         self.exit = None;
+        self.probe = None;
         let held = std::mem::take(&mut self.held);
         if let Some(running) = held.running {
             running.kill();
@@ -299,6 +315,24 @@ fn leave_routes(session: &SessionHandle, index: Index) -> BoxFuture<'static, Ste
     Box::pin(async move {
         // Past the bound a node that does not answer keeps nobody from stopping; its connections are then cut.
         let _ = timeout(ROUTE_ACK_WAIT, acknowledged.wait_for(|least| *least >= index)).await;
+        StepEnd::RoutesLeft
+    })
+}
+
+/// Nobody told it to stop, so no index is known: the first view without it says which.
+fn leave_routes_unhealthy(session: &SessionHandle, assigned: &AssignedTask) -> BoxFuture<'static, StepEnd> {
+    let (mut views, mut acknowledged) = (session.view(), session.acknowledged());
+    let (service, task) = (assigned.service, assigned.id);
+    Box::pin(async move {
+        let left = async {
+            let routed =
+                |view: &NodeView| view.routes.services.get(&service).is_some_and(|route| route.backends.iter().any(|at| at.task == task));
+            let index = views.wait_for(|view| !routed(view)).await.map(|view| view.index);
+            if let Ok(index) = index {
+                let _ = acknowledged.wait_for(|least| *least >= index).await;
+            }
+        };
+        let _ = timeout(ROUTE_ACK_WAIT, left).await;
         StepEnd::RoutesLeft
     })
 }

@@ -1,17 +1,18 @@
 //! One task's life as a pure decision: events in, actions out. No clock, no I/O, no await.
 //!
 //! Owns the order of a start (prepare, wait until due, mount, start) and of a stop (leave the routes, drain, drop),
-//! and what is reported meanwhile. `driver` carries the actions out and feeds the events back.
+//! what its health check means, and what is reported meanwhile. `driver` carries the actions out and feeds the events back.
 use std::sync::Arc;
 use std::time::Duration;
 
 use minicloud_core::id::Index;
-use minicloud_core::task::{Exit, Step, TaskState, TaskStatus, next_step};
+use minicloud_core::spec::HealthCheck;
+use minicloud_core::task::{Exit, Health, Step, TaskState, TaskStatus, next_step};
 use minicloud_core::time::Timestamp;
 use minicloud_core::view::AssignedTask;
 
 use crate::executor::TaskError;
-use crate::limits::{STATUS_BACKTRACE_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX};
+use crate::limits::{HEALTH_START_INTERVAL_MAX, STATUS_BACKTRACE_BYTES_MAX, STATUS_MESSAGE_BYTES_MAX, UNHEALTHY_GRACE_MAX};
 
 /// What happened to the task.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(super) enum Event {
     Started(Result<(), TaskError>),
     /// Every live node has dropped it from its routes, or the bound of that wait passed.
     RoutesLeft,
+    /// Its health was asked for.
+    Probed(Result<(), String>),
     /// It ran, and ended.
     Exited(Exit),
 }
@@ -47,6 +50,10 @@ pub(super) enum Action {
     Start,
     /// Step: wait until all live nodes acknowledged this index; answers `RoutesLeft`.
     LeaveRoutes(Index),
+    /// Step: wait until no view has it as a backend any more, here and on all live nodes; answers `RoutesLeft`.
+    LeaveRoutesUnhealthy,
+    /// Beside any step: ask for its health after this long; answers `Probed`.
+    Probe(Duration),
     /// Step: tell it to stop and let it drain this long. `Exited` is the answer.
     Stop(Duration),
     /// Drops the step under way.
@@ -73,11 +80,26 @@ pub(super) struct Machine {
     busy: Busy,
     /// Version of the first assignment that said to stop.
     stop_version: Index,
+    /// Its instance runs, since then; it may still be `starting` until it is healthy.
+    started_at: Option<Timestamp>,
+    /// Health checks that failed in a row.
+    unanswered: u32,
+    /// Why it is ended: its health check failed too often.
+    unhealthy: Option<String>,
 }
 
 impl Machine {
     pub(super) fn new() -> Self {
-        Machine { assigned: None, withdrawn: false, observed: TaskState::Assigned, busy: Busy::No, stop_version: Index(0) }
+        Machine {
+            assigned: None,
+            withdrawn: false,
+            observed: TaskState::Assigned,
+            busy: Busy::No,
+            stop_version: Index(0),
+            started_at: None,
+            unanswered: 0,
+            unhealthy: None,
+        }
     }
 
     /// The latest assignment. There is one before any step is asked for.
@@ -101,6 +123,7 @@ impl Machine {
             }
             Event::RoutesLeft if self.busy == Busy::Leaving => self.drain(&mut actions),
             Event::RoutesLeft => {}
+            Event::Probed(answer) => self.probed(answer, now, &mut actions),
             Event::Exited(exit) => self.exited(exit, now, &mut actions),
         }
         self.advance(now, &mut actions);
@@ -165,19 +188,81 @@ impl Machine {
         actions.push(Action::Start);
     }
 
-    /// It runs. One that was told to stop meanwhile was never in a route, so it drains at once.
+    /// It runs. One that was told to stop meanwhile was never in a route, so it drains at once; one with a health check
+    /// is still starting until that succeeds.
     fn started(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        self.started_at = Some(now);
         if self.desired() >= TaskState::Shutdown {
             self.drain(actions);
+        } else if self.health().is_some() {
+            self.report_health(TaskState::Starting, Health::Starting, String::new(), now, actions);
+            actions.push(Action::Probe(Duration::ZERO));
         } else {
             self.report(TaskState::Running, String::new(), now, actions);
         }
     }
 
+    fn health(&self) -> Option<&HealthCheck> {
+        self.assigned.as_ref()?.template.health.as_ref()
+    }
+
+    fn probed(&mut self, answer: Result<(), String>, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(check) = self.health().cloned() else { return };
+        if self.busy != Busy::No || self.observed.is_final() {
+            return;
+        }
+        let interval = Duration::from_millis(check.interval_ms);
+        let starting = self.observed == TaskState::Starting;
+        match answer {
+            Ok(()) if starting => {
+                self.unanswered = 0;
+                self.report_health(TaskState::Running, Health::Healthy, String::new(), now, actions);
+                actions.push(Action::Probe(interval));
+            }
+            Ok(()) => {
+                self.unanswered = 0;
+                actions.push(Action::Probe(interval));
+            }
+            Err(why) if starting => self.not_ready(&check, why, now, actions),
+            Err(why) => self.missed(&check, why, now, actions),
+        }
+    }
+
+    /// It is asked often while it starts, and given up when it had the time of all its tries.
+    fn not_ready(&mut self, check: &HealthCheck, why: String, now: Timestamp, actions: &mut Vec<Action>) {
+        let since = self.started_at.unwrap_or(now);
+        if now.since(since) >= Duration::from_millis(check.patience_ms()) {
+            self.unhealthy = Some(format!("health check never succeeded: {why}"));
+            return self.drain(actions);
+        }
+        let first = self.unanswered == 0;
+        self.unanswered = self.unanswered.saturating_add(1);
+        if first {
+            self.report_health(TaskState::Starting, Health::Starting, format!("health check: {why}"), now, actions);
+        }
+        actions.push(Action::Probe(Duration::from_millis(check.interval_ms).min(HEALTH_START_INTERVAL_MAX)));
+    }
+
+    /// The check of a running task failed. In its start period that counts for nothing.
+    fn missed(&mut self, check: &HealthCheck, why: String, now: Timestamp, actions: &mut Vec<Action>) {
+        let young = now.since(self.started_at.unwrap_or(now)) < Duration::from_millis(check.start_period_ms);
+        self.unanswered = if young { 0 } else { self.unanswered.saturating_add(1) };
+        if self.unanswered < check.retries {
+            return actions.push(Action::Probe(Duration::from_millis(check.interval_ms)));
+        }
+        let why = format!("health check failed {} times: {why}", self.unanswered);
+        self.unhealthy = Some(why.clone());
+        self.report_health(TaskState::Running, Health::Unhealthy, why, now, actions);
+        self.busy = Busy::Leaving;
+        actions.push(Action::LeaveRoutesUnhealthy);
+    }
+
     fn stop(&mut self, actions: &mut Vec<Action>) {
         match self.busy {
             // The start is short, and is awaited to its end.
-            _ if self.observed == TaskState::Starting => {}
+            _ if self.observed == TaskState::Starting && self.started_at.is_none() => {}
+            // It runs, but is not known to be healthy: no route ever led to it.
+            Busy::No if self.observed == TaskState::Starting => self.drain(actions),
             // Withdrawn: the view that did so left it out of the routes as well, and nobody acknowledges for it.
             Busy::No | Busy::Leaving if self.withdrawn => {
                 actions.push(Action::Cancel);
@@ -194,7 +279,8 @@ impl Machine {
     fn drain(&mut self, actions: &mut Vec<Action>) {
         self.busy = Busy::Draining;
         let grace_ms = self.assigned.as_ref().map_or(0, |assigned| assigned.template.stop_grace_ms);
-        actions.push(Action::Stop(Duration::from_millis(grace_ms)));
+        let grace = Duration::from_millis(grace_ms);
+        actions.push(Action::Stop(if self.unhealthy.is_some() { grace.min(UNHEALTHY_GRACE_MAX) } else { grace }));
     }
 
     /// An error before `starting` is a rejection, later a failure.
@@ -227,6 +313,13 @@ impl Machine {
         if self.busy == Busy::Draining {
             status.state = TaskState::Shutdown;
         }
+        if let Some(why) = self.unhealthy.take() {
+            status.message = why;
+            status.health = Some(Health::Unhealthy);
+            if self.desired() < TaskState::Shutdown {
+                status.state = TaskState::Failed;
+            }
+        }
         actions.push(Action::Cancel);
         self.end(status, actions);
     }
@@ -236,6 +329,12 @@ impl Machine {
         self.observed = status.state;
         actions.push(Action::Release);
         actions.push(Action::Report(status));
+    }
+
+    fn report_health(&mut self, state: TaskState, health: Health, message: String, now: Timestamp, actions: &mut Vec<Action>) {
+        self.observed = state;
+        let message = shorten(message, STATUS_MESSAGE_BYTES_MAX);
+        actions.push(Action::Report(TaskStatus { state, at: now, message, health: Some(health), ..TaskStatus::default() }));
     }
 
     fn report(&mut self, state: TaskState, message: String, now: Timestamp, actions: &mut Vec<Action>) {

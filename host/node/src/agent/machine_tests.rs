@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use minicloud_core::id::{Index, ServiceId, TaskId};
-use minicloud_core::spec::{Digest, Image, TaskTemplate};
+use minicloud_core::spec::{Digest, HealthProbe, Image, TaskTemplate};
 use minicloud_core::state::Slot;
 
 use super::*;
@@ -28,15 +28,23 @@ fn assigned(desired: TaskState, version: u64) -> Arc<AssignedTask> {
 
 /// Feeds one event, and shows what is done about it in few words.
 fn feed(machine: &mut Machine, event: Event) -> String {
+    feed_at(machine, event, NOW)
+}
+
+fn feed_at(machine: &mut Machine, event: Event, now: Timestamp) -> String {
     let show = |action: &Action| match action {
-        Action::Report(status) if status.message.is_empty() => format!("{}", status.state),
-        Action::Report(status) => format!("{} ({})", status.state, status.message),
+        Action::Report(status) => {
+            let health = status.health.map(|health| format!(" {health}")).unwrap_or_default();
+            let message = Some(&status.message).filter(|message| !message.is_empty()).map(|message| format!(" ({message})"));
+            format!("{}{health}{}", status.state, message.unwrap_or_default())
+        }
         Action::WaitUntil(due) => format!("WaitUntil {}", due.0),
         Action::LeaveRoutes(index) => format!("LeaveRoutes {index}"),
         Action::Stop(grace) => format!("Stop {}s", grace.as_secs()),
+        Action::Probe(after) => format!("Probe in {}ms", after.as_millis()),
         other => format!("{other:?}"),
     };
-    machine.handle(event, NOW).iter().map(show).collect::<Vec<_>>().join(", ")
+    machine.handle(event, now).iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
 fn wanted(desired: TaskState) -> Event {
@@ -196,4 +204,91 @@ fn long_texts_are_cut_where_a_character_ends() {
     let actions = running().handle(Event::Exited(Exit::Trapped { message, backtrace: String::new() }), NOW);
     let Some(Action::Report(status)) = actions.last() else { panic!("{actions:?}") };
     assert!(status.message.len() <= STATUS_MESSAGE_BYTES_MAX + " …".len() && status.message.ends_with('…'));
+}
+
+/// Every second, answered within one; three tries.
+fn checked(desired: TaskState, version: u64, start_period_ms: u64) -> Event {
+    let mut assigned = AssignedTask::clone(&assigned(desired, version));
+    let mut template = TaskTemplate::clone(&assigned.template);
+    let probe = HealthProbe::Http { path: "/".into(), port: None };
+    template.health = Some(HealthCheck { interval_ms: 1_000, start_period_ms, ..HealthCheck::new(probe) });
+    assigned.template = Arc::new(template);
+    Event::Assigned(Arc::new(assigned))
+}
+
+fn not_healthy_yet(start_period_ms: u64) -> Machine {
+    let mut machine = Machine::new();
+    feed(&mut machine, checked(TaskState::Running, 9, start_period_ms));
+    feed(&mut machine, Event::Prepared(Ok(())));
+    feed(&mut machine, Event::Mounted(Ok(())));
+    assert_eq!(feed(&mut machine, Event::Started(Ok(()))), "starting starting, Probe in 0ms");
+    machine
+}
+
+fn healthy() -> Machine {
+    let mut machine = not_healthy_yet(0);
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "running healthy, Probe in 1000ms");
+    machine
+}
+
+fn bad() -> Event {
+    Event::Probed(Err("status 500".into()))
+}
+
+#[test]
+fn a_task_runs_once_its_check_succeeds() {
+    let mut machine = not_healthy_yet(0);
+    assert_eq!(feed(&mut machine, bad()), "starting starting (health check: status 500), Probe in 250ms");
+    assert_eq!(feed(&mut machine, bad()), "Probe in 250ms", "the same is not said again");
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "running healthy, Probe in 1000ms");
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "Probe in 1000ms");
+}
+
+#[test]
+fn a_start_without_health_is_given_up_after_the_time_of_all_its_tries() {
+    for (start_period_ms, patience_ms) in [(0, 3_000), (10_000, 13_000)] {
+        let mut machine = not_healthy_yet(start_period_ms);
+        assert!(feed_at(&mut machine, bad(), Timestamp(NOW.0 + patience_ms - 1)).ends_with("Probe in 250ms"));
+        assert_eq!(feed_at(&mut machine, bad(), Timestamp(NOW.0 + patience_ms)), "Stop 2s");
+        let end = "Cancel, Release, failed unhealthy (health check never succeeded: status 500)";
+        assert_eq!(feed(&mut machine, Event::Exited(Exit::Stopped)), end);
+    }
+}
+
+#[test]
+fn bad_answers_in_a_row_end_a_task_out_of_the_routes_first() {
+    let mut machine = healthy();
+    assert_eq!(feed(&mut machine, bad()), "Probe in 1000ms");
+    assert_eq!(feed(&mut machine, bad()), "Probe in 1000ms");
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "Probe in 1000ms");
+    feed(&mut machine, bad());
+    feed(&mut machine, bad());
+    let why = "health check failed 3 times: status 500";
+    assert_eq!(feed(&mut machine, bad()), format!("running unhealthy ({why}), LeaveRoutesUnhealthy"));
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "", "it is too late");
+    assert_eq!(feed(&mut machine, Event::RoutesLeft), "Stop 2s");
+    assert_eq!(feed(&mut machine, Event::Exited(Exit::Stopped)), format!("Cancel, Release, failed unhealthy ({why})"));
+}
+
+#[test]
+fn in_the_start_period_a_bad_answer_counts_for_nothing() {
+    let mut machine = not_healthy_yet(5_000);
+    feed(&mut machine, Event::Probed(Ok(())));
+    for _ in 0..5 {
+        assert_eq!(feed_at(&mut machine, bad(), Timestamp(NOW.0 + 4_999)), "Probe in 1000ms");
+    }
+    let later = Timestamp(NOW.0 + 5_000);
+    assert_eq!(feed_at(&mut machine, bad(), later), "Probe in 1000ms");
+    assert_eq!(feed_at(&mut machine, bad(), later), "Probe in 1000ms");
+    assert!(feed_at(&mut machine, bad(), later).starts_with("running unhealthy"));
+}
+
+#[test]
+fn a_task_that_is_not_healthy_yet_can_be_stopped_and_may_end() {
+    let mut machine = not_healthy_yet(0);
+    assert_eq!(feed(&mut machine, checked(TaskState::Shutdown, 10, 0)), "Stop 10s");
+    assert_eq!(feed(&mut machine, Event::Probed(Ok(()))), "", "it is on its way out");
+    assert_eq!(feed(&mut machine, Event::Exited(Exit::Stopped)), "Cancel, Release, shutdown");
+    let mut machine = not_healthy_yet(0);
+    assert_eq!(feed(&mut machine, Event::Exited(Exit::Failed { code: 4 })), "Cancel, Release, failed (exit code 4)");
 }
