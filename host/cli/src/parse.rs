@@ -3,6 +3,7 @@
 //! Each wrong value is one line that shows a right one.
 mod amount;
 mod duration;
+mod health;
 mod key_value;
 mod mount;
 mod port;
@@ -14,6 +15,7 @@ use ipnet::Ipv4Net;
 
 pub use amount::{cpu, ratio, size};
 pub use duration::duration_ms;
+pub use health::health_http;
 pub use key_value::{EnvArg, KeyValue, env, env_file, key_value, resolve_env, scale};
 pub use mount::mount;
 pub use port::{Ports, publish, target_port};

@@ -2,7 +2,7 @@
 use std::cmp::Reverse;
 
 use clap::Args;
-use minicloud_core::task::TaskState;
+use minicloud_core::task::{Health, TaskState};
 use minicloud_node::api::types::TaskSummary;
 
 use crate::output::say;
@@ -74,11 +74,21 @@ impl TaskListing {
             task.image.clone(),
             task.node.clone().unwrap_or_default(),
             capitalised(&task.desired_state.to_string()),
-            format!("{} {}", capitalised(&task.current_state.to_string()), ago(task.since_ms, now_ms)),
+            current(task, now_ms),
             error,
             ports(&task.ports),
         ]
     }
+}
+
+/// `Running 3 seconds ago (healthy)`
+fn current(task: &TaskSummary, now_ms: u64) -> String {
+    let health = match task.health {
+        None => String::new(),
+        Some(Health::Starting) => " (health: starting)".to_owned(),
+        Some(health) => format!(" ({health})"),
+    };
+    format!("{} {}{health}", capitalised(&task.current_state.to_string()), ago(task.since_ms, now_ms))
 }
 
 /// By service and slot; in a slot what shall run comes first, then the newest.
@@ -128,6 +138,7 @@ mod tests {
             service: "worker".into(),
             since_ms: Timestamp(NOW_MS - seconds_ago * 1_000),
             exit_code: None,
+            health: None,
             backtrace: String::new(),
         }
     }
@@ -156,6 +167,13 @@ mod tests {
         assert_eq!(shown, expected);
         let full = listing(true).text(&tasks, NOW_MS);
         assert!(full.ends_with("\n\nworker.1 (000000000001): wasm trap: unreachable\n0: worker!main\n1: worker!start"), "{full}");
+    }
+
+    #[test]
+    fn health_stands_with_the_state() {
+        let with = |state, health| current(&TaskSummary { health, ..task(1, 1, state, 3) }, NOW_MS);
+        assert_eq!(with(TaskState::Running, Some(Health::Healthy)), "Running 3 seconds ago (healthy)");
+        assert_eq!(with(TaskState::Starting, Some(Health::Starting)), "Starting 3 seconds ago (health: starting)");
     }
 
     #[test]

@@ -5,7 +5,7 @@ const NO_PRIVILEGE: &str = "a component has no privileges to give or take; it re
 const NO_USER: &str = "a component runs as no user of the machine";
 const NO_EXEC: &str = "a component is one program; what it shall do goes into ARGS behind the image";
 const NO_TERMINAL: &str = "a task has no terminal; 'service logs -f' shows what it writes";
-const NO_HEALTH_COMMAND: &str = "a component cannot start a command";
+const NO_HEALTH_COMMAND: &str = "a component cannot start a command; use --health-http PATH or --health-tcp PORT";
 const NO_GENERIC: &str = "tasks have memory and CPU, and no devices";
 const OWN_NAMES: &str = "names are answered by the cluster alone";
 const ONE_LOG: &str = "each task's output is kept by its node; 'service logs' shows it";
@@ -47,7 +47,6 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ("--interactive", NO_TERMINAL),
     ("-i", NO_TERMINAL),
     ("--health-cmd", NO_HEALTH_COMMAND),
-    ("--no-healthcheck", NO_HEALTH_COMMAND),
     ("--dns", OWN_NAMES),
     ("--dns-option", OWN_NAMES),
     ("--dns-search", OWN_NAMES),
@@ -73,7 +72,7 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// Flags that a later version will have.
-const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config", "--placement-pref", "--replicas-max-per-node", "--max-concurrent"];
+const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config", "--max-concurrent"];
 
 /// Commands of Docker, and what to write here.
 const COMMANDS: &[(&str, &str)] = &[
@@ -124,8 +123,7 @@ pub fn flag(flag: &str) -> Option<String> {
     if let Some(other) = find(RENAMED, name) {
         return Some(format!("{name} is not a flag of this command; write {other}"));
     }
-    let later = FLAGS_LATER.contains(&name) || name.starts_with("--health-");
-    later.then(|| format!("{name} is not supported yet"))
+    FLAGS_LATER.contains(&name).then(|| format!("{name} is not supported yet"))
 }
 
 /// What to say of a command that clap does not know; `None`: it is a mistake.
@@ -150,7 +148,8 @@ mod tests {
             assert!(flag(meaningless).unwrap().contains("means nothing here: "), "{meaningless}");
         }
         assert_eq!(flag("--memory=64m").unwrap(), "--memory is not a flag of this command; write --limit-memory");
-        assert_eq!(flag("--health-interval").unwrap(), "--health-interval is not supported yet");
+        assert!(flag("--health-cmd").unwrap().ends_with("use --health-http PATH or --health-tcp PORT"));
+        assert_eq!(flag("--secret").unwrap(), "--secret is not supported yet");
         assert_eq!(flag("--replica"), None);
     }
 

@@ -172,7 +172,8 @@ mod tests {
              --reserve-cpu --concurrency --http-port --restart-condition --restart-delay --restart-max-attempts --restart-window \
              --stop-grace-period --constraint --label --endpoint-mode --update-parallelism --update-delay --update-order --update-monitor \
              --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
-             --rollback-failure-action --rollback-max-failure-ratio --detach --quiet",
+             --rollback-failure-action --rollback-max-failure-ratio --health-http --health-tcp --health-interval --health-timeout \
+             --health-retries --health-start-period --replicas-max-per-node --placement-pref --detach --quiet",
         ),
         ("service ls", "--format --quiet --filter"),
         ("service ps", "--format --quiet --filter --no-trunc"),
@@ -184,7 +185,9 @@ mod tests {
             "--image --replicas --args --env-add --env-rm --publish-add --publish-rm --network-add --network-rm --label-add --label-rm \
              --constraint-add --constraint-rm --mount-add --mount-rm --force --update-parallelism --update-delay --update-order --update-monitor \
              --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
-             --rollback-failure-action --rollback-max-failure-ratio --rollback --detach",
+             --rollback-failure-action --rollback-max-failure-ratio --rollback --health-http --health-tcp --health-interval \
+             --health-timeout --health-retries --health-start-period --no-healthcheck --replicas-max-per-node --placement-pref-add \
+             --placement-pref-rm --detach",
         ),
         ("service rollback", "--detach --quiet"),
         ("service rm", ""),

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use minicloud_core::spec::{Constraint, EndpointMode, Mount};
+use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference};
 use minicloud_node::api::types::{CreateService, Mode};
 use minicloud_node::client::Client;
 
-use super::flags::{ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
 use super::progress;
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
@@ -62,6 +62,12 @@ pub struct Create {
     /// Where tasks may run, for example node.role==worker or node.labels.disk!=hdd
     #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
     constraint: Vec<Constraint>,
+    /// Most tasks of the service on one node [default: no bound]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    replicas_max_per_node: Option<u32>,
+    /// Spread tasks over the values of a label of nodes: spread=node.labels.NAME; of several, the first weighs most
+    #[arg(long, value_name = "PREF", value_parser = |text: &str| text.parse::<PlacementPreference>())]
+    placement_pref: Vec<PlacementPreference>,
     /// Label of the service
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::key_value)]
     label: Vec<KeyValue>,
@@ -72,6 +78,8 @@ pub struct Create {
     command: Vec<String>,
     #[command(flatten)]
     resources: ResourceFlags,
+    #[command(flatten)]
+    health: HealthFlags,
     #[command(flatten)]
     restart: RestartFlags,
     #[command(flatten)]
@@ -133,7 +141,10 @@ impl Create {
             concurrency: self.resources.concurrency,
             http_port: self.resources.http_port,
             constraints: self.constraint.iter().map(Constraint::to_string).collect(),
+            replicas_max_per_node: self.replicas_max_per_node,
+            placement_preferences: self.placement_pref.iter().map(PlacementPreference::to_string).collect(),
             labels: self.label.into_iter().map(|label| (label.key, label.value)).collect(),
+            health: self.health.change(),
             stop_grace_ms: self.restart.stop_grace_period,
             restart: self.restart.change(),
             update: self.update.change(),
@@ -193,7 +204,8 @@ mod tests {
              --stop-grace-period 2s --constraint node.role==worker -l x=y --label z --endpoint-mode dnsrr --update-parallelism 2 \
              --update-delay 1s --update-order stop-first --update-monitor 3s --update-failure-action rollback --update-max-failure-ratio 0.1 \
              --rollback-parallelism 0 --rollback-delay 2s --rollback-order start-first --rollback-monitor 1s --rollback-failure-action continue \
-             --rollback-max-failure-ratio 1 -d web.wasm",
+             --rollback-max-failure-ratio 1 --health-http :81/up --health-interval 2s --health-timeout 1s --health-retries 4 \
+             --health-start-period 3s --replicas-max-per-node 2 --placement-pref spread=node.labels.zone -d web.wasm",
         )
         .unwrap();
         let json = serde_json::to_value(&service).unwrap();
@@ -209,6 +221,11 @@ mod tests {
             "mounts": [{"volume": "data", "target": "/data", "read_only": false}],
             "limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500, "reserve_memory_bytes": 32 << 20, "reserve_cpu_millis": 100,
             "concurrency": 1, "http_port": 8080, "constraints": ["node.role==worker"], "labels": {"x": "y", "z": ""},
+            "replicas_max_per_node": 2, "placement_preferences": ["spread=node.labels.zone"],
+            "health": {
+                "probe": {"http": {"path": "/up", "port": 81}}, "interval_ms": 2000, "timeout_ms": 1000, "retries": 4,
+                "start_period_ms": 3000, "off": false,
+            },
             "stop_grace_ms": 2000,
             "restart": {"condition": "on-failure", "delay_ms": 5000, "max_attempts": 3, "window_ms": 60000},
             "update": {"parallelism": 2, "delay_ms": 1000, "order": "stop-first", "monitor_ms": 3000, "failure_action": "rollback", "max_failure_permille": 100},

@@ -1,8 +1,8 @@
 //! Flags that `service create` and `service update` share, with the same meaning.
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use minicloud_core::spec::{EndpointMode, FailureAction, RestartCondition, UpdateOrder};
-use minicloud_node::api::types::{Mode, RestartChange, UpdateConfigChange};
+use minicloud_core::spec::{EndpointMode, FailureAction, HealthProbe, RestartCondition, UpdateOrder};
+use minicloud_node::api::types::{HealthChange, Mode, RestartChange, UpdateConfigChange};
 
 use crate::parse;
 
@@ -38,6 +38,45 @@ pub struct ResourceFlags {
     /// Port of a task on which its HTTP component is served [default: 80]
     #[arg(long, value_name = "PORT", value_parser = parse::port_number)]
     pub http_port: Option<u16>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Health check")]
+pub struct HealthFlags {
+    /// Path that a healthy task answers with a status below 400: /PATH of its HTTP component, or :PORT/PATH
+    #[arg(long, value_name = "PATH", value_parser = parse::health_http)]
+    health_http: Option<HealthProbe>,
+    /// Port on which a healthy task takes connections
+    #[arg(long, value_name = "PORT", value_parser = parse::port_number, conflicts_with = "health_http")]
+    health_tcp: Option<u16>,
+    /// Wait between two checks; until the first success a task is asked more often [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    health_interval: Option<u64>,
+    /// A check that is not answered for this long has failed [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    health_timeout: Option<u64>,
+    /// Failed checks in a row that make a task unhealthy [default: 3]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    health_retries: Option<u32>,
+    /// Time after the start in which failed checks do not count [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
+    health_start_period: Option<u64>,
+    /// Have no health check
+    #[arg(long)]
+    no_healthcheck: bool,
+}
+
+impl HealthFlags {
+    pub fn change(self) -> HealthChange {
+        HealthChange {
+            probe: self.health_http.or(self.health_tcp.map(|port| HealthProbe::Tcp { port })),
+            interval_ms: self.health_interval,
+            timeout_ms: self.health_timeout,
+            retries: self.health_retries,
+            start_period_ms: self.health_start_period,
+            off: self.no_healthcheck,
+        }
+    }
 }
 
 #[derive(Args, Clone, Copy, Debug, Default)]

@@ -1,6 +1,8 @@
 //! `service inspect`
 use clap::Args;
-use minicloud_core::spec::{EndpointMode, FailureAction, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder};
+use minicloud_core::spec::{
+    EndpointMode, FailureAction, HealthCheck, HealthProbe, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder,
+};
 use minicloud_core::state::UpdateProgress;
 use minicloud_node::api::types::{PortProblem, ServiceDetail, ServiceVip};
 use minicloud_node::client::Client;
@@ -51,12 +53,15 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
         ("Hostname", task.hostname.clone().unwrap_or_default()),
         ("Mounts", joined(&task.mounts, mount)),
         ("Constraints", joined(&task.constraints, ToString::to_string)),
+        ("Spread", joined(&task.placement.preferences, ToString::to_string)),
+        ("Most per node", some(task.placement.replicas_max_per_node, |most| most.to_string())),
         ("Memory limit", some(limits.limit_memory_bytes, bytes)),
         ("CPU limit", some(limits.limit_cpu_millis, cores)),
         ("Memory reserved", some(limits.reserve_memory_bytes, bytes)),
         ("CPU reserved", some(limits.reserve_cpu_millis, cores)),
         ("HTTP port", task.http_port.to_string()),
         ("Concurrency", task.concurrency.map_or_else(String::new, |concurrency| concurrency.to_string())),
+        ("Health check", task.health.as_ref().map_or_else(String::new, health)),
         ("Restart", restart(service)),
         ("Stop grace period", time(task.stop_grace_ms)),
         ("Rolling update", rolling(&spec.update)),
@@ -71,6 +76,16 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
 fn update_text(update: &UpdateProgress) -> String {
     let state = update.state;
     if update.message.is_empty() { state.to_string() } else { format!("{state}: {}", update.message) }
+}
+
+fn health(check: &HealthCheck) -> String {
+    let probe = match &check.probe {
+        HealthProbe::Http { path, port: None } => format!("GET {path}"),
+        HealthProbe::Http { path, port: Some(port) } => format!("GET :{port}{path}"),
+        HealthProbe::Tcp { port } => format!("connect to port {port}"),
+    };
+    let start = if check.start_period_ms == 0 { String::new() } else { format!(", start period {}", time(check.start_period_ms)) };
+    format!("{probe} every {}, timeout {}, {} tries{start}", time(check.interval_ms), time(check.timeout_ms), check.retries)
 }
 
 fn restart(service: &ServiceDetail) -> String {
@@ -140,6 +155,8 @@ mod tests {
                 "task": {
                     "image": {"name": "redis", "digest": digest}, "args": ["--appendfsync", "always"], "env": {"A": "1"},
                     "mounts": [{"volume": "data", "target": "/data", "read_only": true}], "constraints": ["node.role==worker"],
+                    "health": {"probe": {"http": {"path": "/up"}}, "interval_ms": 2000, "start_period_ms": 3000},
+                    "placement": {"replicas_max_per_node": 2, "preferences": ["spread=node.labels.zone"]},
                     "resources": {"limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500},
                     "restart": {"condition": "on-failure", "delay_ms": 5000, "max_attempts": 3, "window_ms": 60000},
                 },
@@ -166,9 +183,12 @@ Args:               --appendfsync always
 Environment:        A=1
 Mounts:             data at /data (read-only)
 Constraints:        node.role==worker
+Spread:             spread=node.labels.zone
+Most per node:      2
 Memory limit:       64 MiB
 CPU limit:          0.5
 HTTP port:          80
+Health check:       GET /up every 2s, timeout 5s, 3 tries, start period 3s
 Restart:            on-failure, delay 5s, at most 3 times in 60s
 Stop grace period:  10s
 Rolling update:     2 at once, stop-first, delay 0, monitor 1500ms, on failure pause

@@ -1,11 +1,11 @@
 //! `service update`
 use anyhow::bail;
 use clap::Args;
-use minicloud_core::spec::{Constraint, EndpointMode, Mount};
+use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference};
 use minicloud_node::api::types::{Mode, UpdateService};
 use minicloud_node::client::Client;
 
-use super::flags::{ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
 use super::{progress, rollback};
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
@@ -68,6 +68,15 @@ pub struct Update {
     /// Remove a constraint
     #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
     constraint_rm: Vec<Constraint>,
+    /// Most tasks of the service on one node; 0: no bound
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    replicas_max_per_node: Option<u32>,
+    /// Spread tasks over the values of a label, see 'service create'
+    #[arg(long, value_name = "PREF", value_parser = |text: &str| text.parse::<PlacementPreference>())]
+    placement_pref_add: Vec<PlacementPreference>,
+    /// Spread tasks over the values of a label no longer
+    #[arg(long, value_name = "PREF", value_parser = |text: &str| text.parse::<PlacementPreference>())]
+    placement_pref_rm: Vec<PlacementPreference>,
     /// Mount a volume, see 'service create'
     #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
     mount_add: Vec<Mount>,
@@ -86,6 +95,8 @@ pub struct Update {
     service: String,
     #[command(flatten)]
     resources: ResourceFlags,
+    #[command(flatten)]
+    health: HealthFlags,
     #[command(flatten)]
     restart: RestartFlags,
     #[command(flatten)]
@@ -149,8 +160,12 @@ impl Update {
             http_port: self.resources.http_port,
             constraints_add: self.constraint_add.iter().map(Constraint::to_string).collect(),
             constraints_rm: self.constraint_rm.iter().map(Constraint::to_string).collect(),
+            replicas_max_per_node: self.replicas_max_per_node,
+            placement_preferences_add: self.placement_pref_add.iter().map(PlacementPreference::to_string).collect(),
+            placement_preferences_rm: self.placement_pref_rm.iter().map(PlacementPreference::to_string).collect(),
             labels_add: self.label_add.into_iter().map(|label| (label.key, label.value)).collect(),
             labels_rm: self.label_rm,
+            health: self.health.change(),
             stop_grace_ms: self.restart.stop_grace_period,
             restart: self.restart.change(),
             update: self.update.change(),
@@ -210,6 +225,10 @@ mod tests {
             "--stop-grace-period=1s",
             "--update-order=start-first",
             "--rollback-parallelism=3",
+            "--health-tcp=6379",
+            "--replicas-max-per-node=1",
+            "--placement-pref-add=spread=node.labels.zone",
+            "--placement-pref-rm=spread=node.labels.rack",
             "web",
         ]);
         let mut expected = UpdateService {
@@ -240,6 +259,10 @@ mod tests {
         };
         expected.restart.condition = Some(minicloud_core::spec::RestartCondition::None);
         expected.rollback.parallelism = Some(3);
+        expected.health.probe = Some(minicloud_core::spec::HealthProbe::Tcp { port: 6379 });
+        expected.replicas_max_per_node = Some(1);
+        expected.placement_preferences_add = vec!["spread=node.labels.zone".into()];
+        expected.placement_preferences_rm = vec!["spread=node.labels.rack".into()];
         expected.update.order = Some(minicloud_core::spec::UpdateOrder::StartFirst);
         assert_eq!(update, expected);
     }

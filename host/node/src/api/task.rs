@@ -117,6 +117,7 @@ fn summary(state: &ClusterState, task: &Task, unbound: &BTreeMap<NodeId, Vec<Unb
         service: service.map_or_else(|| task.service.to_string(), |service| service.spec.name.clone()),
         since_ms: task.status.at,
         exit_code: task.status.exit_code,
+        health: task.status.health,
         backtrace: task.status.backtrace.clone(),
     }
 }

@@ -18,8 +18,8 @@ pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};
 pub use service::{
-    CreateService, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices, ServiceDetail, ServiceSummary,
-    ServiceUsage, ServiceVip, TaskUsageLine, UpdateConfigChange, UpdateService,
+    CreateService, HealthChange, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices, ServiceDetail,
+    ServiceSummary, ServiceUsage, ServiceVip, TaskUsageLine, UpdateConfigChange, UpdateService,
 };
 pub use task::TaskSummary;
 

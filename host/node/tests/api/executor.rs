@@ -9,11 +9,13 @@ use minicloud_core::task::{Exit, LogStream, TaskUsage};
 use minicloud_net::TaskNet;
 use minicloud_node::executor::{Executor, LogFn, RunTask, RunningTask, TaskError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// See the module. A component that contains `broken` cannot be prepared.
 pub struct EchoExecutor;
 
+/// A request after which a task listens no longer, though it runs on.
+pub const CLOSE: &[u8] = b"close";
 /// First argument of tasks that fail soon after they run.
 pub const FAILS: &str = "fails";
 const FAILS_AFTER: Duration = Duration::from_millis(50);
@@ -30,11 +32,23 @@ impl Executor for EchoExecutor {
         let listener = net.listen(([0, 0, 0, 0], run.http_port).into(), 64).map_err(|error| TaskError::new(error.to_string()))?;
         log(LogStream::Stdout, format!("slot {} is up\n", run.slot).as_bytes());
         let serving = tokio::spawn(async move {
-            while let Ok(mut connection) = listener.accept().await {
+            let close = Arc::new(Notify::new());
+            loop {
+                let mut connection = tokio::select! {
+                    connection = listener.accept() => match connection {
+                        Ok(connection) => connection,
+                        Err(_) => return,
+                    },
+                    () = close.notified() => return,
+                };
                 log(LogStream::Stderr, format!("{} came\n", connection.remote.ip()).as_bytes());
+                let close = Arc::clone(&close);
                 tokio::spawn(async move {
                     let mut request = Vec::new();
                     let _ = connection.read_to_end(&mut request).await;
+                    if request == CLOSE {
+                        close.notify_one();
+                    }
                     let _ = connection.write_all(&request).await;
                 });
             }

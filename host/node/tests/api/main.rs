@@ -4,6 +4,7 @@ mod executor;
 mod world;
 
 mod errors;
+mod health;
 mod many;
 mod nodes;
 mod openapi;

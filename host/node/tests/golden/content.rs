@@ -317,6 +317,7 @@ fn template() -> TaskTemplate {
         constraints: constraints.iter().chain(&["node.labels.disk==ssd"]).map(|text| text.parse().unwrap()).collect(),
         stop_grace_ms: 8,
         force_update: 9,
+        ..TaskTemplate::new(Image { name: "web".into(), digest: Digest([0xd1; 32]) })
     }
 }
 
@@ -347,7 +348,7 @@ fn update(state: UpdateState) -> UpdateProgress {
 
 fn status() -> TaskStatus {
     let backtrace = "at main".into();
-    TaskStatus { state: TaskState::Failed, at: Timestamp(1), message: "exit code 3".into(), exit_code: Some(3), backtrace }
+    TaskStatus { state: TaskState::Failed, at: Timestamp(1), message: "exit code 3".into(), exit_code: Some(3), backtrace, health: None }
 }
 
 fn description() -> NodeDescription {

@@ -3,7 +3,8 @@
 //! What a spec may say is checked where it is applied; here is only what needs names.
 use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
-    Constraint, Image, NetworkAttachment, PublishMode, PublishedPort, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
+    Constraint, Image, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy, ServiceMode,
+    ServiceSpec, TaskTemplate, UpdateConfig,
 };
 use minicloud_core::state::{ClusterState, Service};
 
@@ -42,6 +43,11 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
             resources,
             restart: request.restart.applied_to(RestartPolicy::default()),
             constraints: constraints(&request.constraints)?,
+            placement: Placement {
+                replicas_max_per_node: request.replicas_max_per_node.unwrap_or_default(),
+                preferences: preferences(&request.placement_preferences)?,
+            },
+            health: request.health.applied_to(None).map_err(ApiError::invalid)?,
             stop_grace_ms: request.stop_grace_ms.unwrap_or(template.stop_grace_ms),
             ..template
         },
@@ -147,6 +153,7 @@ fn change_template(task: &mut TaskTemplate, request: &UpdateService) -> Result<(
             task.constraints.push(constraint);
         }
     }
+    change_placement(&mut task.placement, request)?;
     task.http_port = request.http_port.unwrap_or(task.http_port);
     task.concurrency = request.concurrency.map_or(task.concurrency, |limit| Some(limit).filter(|limit| *limit > 0));
     let resources = &mut task.resources;
@@ -154,9 +161,23 @@ fn change_template(task: &mut TaskTemplate, request: &UpdateService) -> Result<(
     resources.limit_cpu_millis = request.limit_cpu_millis.unwrap_or(resources.limit_cpu_millis);
     resources.reserve_memory_bytes = request.reserve_memory_bytes.unwrap_or(resources.reserve_memory_bytes);
     resources.reserve_cpu_millis = request.reserve_cpu_millis.unwrap_or(resources.reserve_cpu_millis);
+    task.health = request.health.applied_to(task.health.take()).map_err(ApiError::invalid)?;
     task.restart = request.restart.applied_to(task.restart);
     task.stop_grace_ms = request.stop_grace_ms.unwrap_or(task.stop_grace_ms);
     task.force_update += u64::from(request.force);
+    Ok(())
+}
+
+fn change_placement(placement: &mut Placement, request: &UpdateService) -> Result<(), ApiError> {
+    placement.replicas_max_per_node = request.replicas_max_per_node.unwrap_or(placement.replicas_max_per_node);
+    for preference in preferences(&request.placement_preferences_rm)? {
+        remove_one(&mut placement.preferences, |old| *old == preference, || format!("there is no placement preference '{preference}'"))?;
+    }
+    for preference in preferences(&request.placement_preferences_add)? {
+        if !placement.preferences.contains(&preference) {
+            placement.preferences.push(preference);
+        }
+    }
     Ok(())
 }
 
@@ -203,6 +224,11 @@ fn remove_one<T>(rows: &mut Vec<T>, fits: impl Fn(&T) -> bool, missing: impl Fn(
 
 fn constraints(texts: &[String]) -> Result<Vec<Constraint>, ApiError> {
     let parse = |text: &String| text.parse::<Constraint>().map_err(|error| ApiError::invalid(error.to_string()));
+    texts.iter().map(parse).collect()
+}
+
+fn preferences(texts: &[String]) -> Result<Vec<PlacementPreference>, ApiError> {
+    let parse = |text: &String| text.parse::<PlacementPreference>().map_err(|error| ApiError::invalid(error.to_string()));
     texts.iter().map(parse).collect()
 }
 

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use minicloud_core::id::{Index, ServiceId, TaskId};
 use minicloud_core::spec::{
-    EndpointMode, FailureAction, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceSpec, UpdateConfig, UpdateOrder,
+    EndpointMode, FailureAction, HealthCheck, HealthProbe, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceSpec,
+    UpdateConfig, UpdateOrder,
 };
 use minicloud_core::state::{UpdateProgress, UpdateState};
 use minicloud_core::task::{TaskState, TaskUsage};
@@ -114,7 +115,14 @@ pub struct CreateService {
     #[serde(default)]
     pub constraints: Vec<String>,
     #[serde(default)]
+    pub replicas_max_per_node: Option<u32>,
+    /// `spread=node.labels.zone` and so on; the first weighs most.
+    #[serde(default)]
+    pub placement_preferences: Vec<String>,
+    #[serde(default)]
     pub labels: Labels,
+    #[serde(default)]
+    pub health: HealthChange,
     #[serde(default)]
     pub stop_grace_ms: Option<u64>,
     #[serde(default)]
@@ -182,10 +190,19 @@ pub struct UpdateService {
     pub constraints_add: Vec<String>,
     #[serde(default)]
     pub constraints_rm: Vec<String>,
+    /// 0: no bound.
+    #[serde(default)]
+    pub replicas_max_per_node: Option<u32>,
+    #[serde(default)]
+    pub placement_preferences_add: Vec<String>,
+    #[serde(default)]
+    pub placement_preferences_rm: Vec<String>,
     #[serde(default)]
     pub labels_add: Labels,
     #[serde(default)]
     pub labels_rm: Vec<String>,
+    #[serde(default)]
+    pub health: HealthChange,
     #[serde(default)]
     pub stop_grace_ms: Option<u64>,
     #[serde(default)]
@@ -197,6 +214,48 @@ pub struct UpdateService {
     /// Replace every task though nothing else changed.
     #[serde(default)]
     pub force: bool,
+}
+
+/// Fields of a health check that were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthChange {
+    #[serde(default)]
+    pub probe: Option<HealthProbe>,
+    #[serde(default)]
+    pub interval_ms: Option<u64>,
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    #[serde(default)]
+    pub retries: Option<u32>,
+    #[serde(default)]
+    pub start_period_ms: Option<u64>,
+    /// No health check, not even the one that is there.
+    #[serde(default)]
+    pub off: bool,
+}
+
+impl HealthChange {
+    /// `check` with what was given put in place. The error says what makes no sense.
+    pub fn applied_to(&self, check: Option<HealthCheck>) -> Result<Option<HealthCheck>, &'static str> {
+        let times = [self.interval_ms, self.timeout_ms, self.start_period_ms].iter().any(Option::is_some) || self.retries.is_some();
+        if self.off {
+            return if times || self.probe.is_some() { Err("--no-healthcheck goes with no other --health flag") } else { Ok(None) };
+        }
+        let old = match (&self.probe, check) {
+            (Some(probe), Some(check)) => HealthCheck { probe: probe.clone(), ..check },
+            (Some(probe), None) => HealthCheck::new(probe.clone()),
+            (None, Some(check)) => check,
+            (None, None) if times => return Err("there is no health check to change: name one with --health-http or --health-tcp"),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(HealthCheck {
+            interval_ms: self.interval_ms.unwrap_or(old.interval_ms),
+            timeout_ms: self.timeout_ms.unwrap_or(old.timeout_ms),
+            retries: self.retries.unwrap_or(old.retries),
+            start_period_ms: self.start_period_ms.unwrap_or(old.start_period_ms),
+            ..old
+        }))
+    }
 }
 
 /// Fields of a restart policy that were given.

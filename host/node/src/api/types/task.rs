@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use minicloud_core::id::{NodeId, TaskId};
 use minicloud_core::spec::PublishedPort;
-use minicloud_core::task::TaskState;
+use minicloud_core::task::{Health, TaskState};
 use minicloud_core::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,6 +43,9 @@ pub struct TaskSummary {
     /// Exit code of a command that ended.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// What its health check says; absent for a task without one.
+    #[serde(default)]
+    pub health: Option<Health>,
     /// Where a trap happened; empty otherwise.
     #[serde(default)]
     pub backtrace: String,
