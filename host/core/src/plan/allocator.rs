@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use crate::command::Change;
 use crate::id::{NetworkId, VolumeId};
 use crate::limits;
-use crate::spec::{EndpointMode, Labels, PublishedPort, VolumeSpec};
+use crate::spec::{EndpointMode, Labels, PublishedPort, VolumeSpec, has_placeholder};
 use crate::state::{ClusterState, Service, Task};
 use crate::task::TaskState;
 
@@ -117,9 +117,9 @@ fn waits(draft: &mut Draft, task: &Task, reason: String) {
     draft.push(Change::SetWaiting { task: task.id, reason });
 }
 
-/// Volumes that are mounted but do not exist are created.
+/// Volumes that are mounted but do not exist are created. One that is named after its node is, when that is known.
 fn volumes(draft: &mut Draft, task: &Task) {
-    for mount in &task.template.mounts {
+    for mount in task.template.mounts.iter().filter(|mount| !has_placeholder(&mount.volume)) {
         if draft.state.volume_named(&mount.volume).is_none() {
             let spec = VolumeSpec { name: mount.volume.clone(), labels: Labels::new(), node: None };
             let volume = VolumeId(draft.next_id());

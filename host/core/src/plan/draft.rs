@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::command::{Change, NewTask};
 use crate::id::{IdSource, Index, ServiceId, TaskId};
 use crate::limits;
-use crate::spec::TaskTemplate;
+use crate::spec::{Placeholder, TaskTemplate};
 use crate::state::{ClusterState, Service, Slot, Writer};
 use crate::task::TaskState;
 use crate::time::Timestamp;
@@ -88,10 +88,10 @@ impl<'a> Draft<'a> {
             return false;
         }
         self.creates += 1;
-        let template = self.templates.entry(service.id).or_insert_with(|| Arc::new(service.spec.task.clone()));
-        let template = Arc::clone(template);
+        let id = TaskId(self.next_id());
+        let template = self.template(service, slot, id);
         let task = NewTask {
-            id: TaskId(self.next_id()),
+            id,
             service: service.id,
             version: service.version,
             slot,
@@ -103,6 +103,24 @@ impl<'a> Draft<'a> {
             restarts_since: backoff.restarts_since,
         };
         self.push(Change::CreateTask(Box::new(task)))
+    }
+
+    /// One template for all, unless each gets its own names.
+    fn template(&mut self, service: &Service, slot: Slot, task: TaskId) -> Arc<TaskTemplate> {
+        if !service.spec.task.has_placeholders() {
+            let template = self.templates.entry(service.id).or_insert_with(|| Arc::new(service.spec.task.clone()));
+            return Arc::clone(template);
+        }
+        let name = &service.spec.name;
+        Arc::new(service.spec.task.expanded(|placeholder| match placeholder {
+            Placeholder::ServiceName => Some(name.clone()),
+            Placeholder::ServiceId => Some(service.id.to_string()),
+            Placeholder::ServiceLabel(label) => Some(service.spec.labels.get(label).cloned().unwrap_or_default()),
+            Placeholder::TaskId => Some(task.to_string()),
+            Placeholder::TaskName => Some(format!("{name}.{slot}.{task}")),
+            Placeholder::TaskSlot => Some(slot.to_string()),
+            Placeholder::NodeId | Placeholder::NodeHostname => None,
+        }))
     }
 }
 

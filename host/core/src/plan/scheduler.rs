@@ -138,7 +138,10 @@ fn rank(draft: &Draft, service: &Service, node: NodeId, load: &Load) -> Rank {
 }
 
 fn assign(draft: &mut Draft, service: &Service, task: &Task, node: NodeId, ranking: &mut Ranking, loads: &mut BTreeMap<NodeId, Load>) {
-    if !volumes::bind(draft, task, node) || !draft.push(Change::AssignTask { task: task.id, node }) {
+    if let Err(reason) = volumes::bind(draft, task, node) {
+        return waits(draft, task, reason);
+    }
+    if !draft.push(Change::AssignTask { task: task.id, node }) {
         return;
     }
     let Some(load) = loads.get_mut(&node) else { return };

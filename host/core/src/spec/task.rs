@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraint, HealthCheck, Image, Placement};
+use super::{Constraint, HealthCheck, Image, Placeholder, Placement, expand, has_placeholder};
 use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
@@ -15,7 +15,7 @@ pub struct TaskTemplate {
     pub args: Vec<String>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Value of `HOSTNAME`; by default `<service>-<slot>`.
+    /// Value of `HOSTNAME`, with placeholders; by default `<service>-<slot>`.
     #[serde(default)]
     pub hostname: Option<String>,
     #[serde(default)]
@@ -75,10 +75,36 @@ impl TaskTemplate {
     }
 }
 
+impl TaskTemplate {
+    /// The texts in which placeholders are put in: the hostname, the variables, the names of volumes.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        self.hostname.iter().chain(self.env.values()).chain(self.mounts.iter().map(|mount| &mount.volume))
+    }
+
+    pub fn has_placeholders(&self) -> bool {
+        self.texts().any(|text| has_placeholder(text))
+    }
+
+    /// The template with what is known put in place. A text that makes no sense stays as it is: specs from before there
+    /// were placeholders may have such.
+    pub fn expanded(&self, known: impl Fn(&Placeholder) -> Option<String>) -> TaskTemplate {
+        let put = |text: &mut String| {
+            if let Ok(expanded) = expand(text, &known) {
+                *text = expanded;
+            }
+        };
+        let mut template = self.clone();
+        template.hostname.iter_mut().for_each(put);
+        template.env.values_mut().for_each(put);
+        template.mounts.iter_mut().map(|mount| &mut mount.volume).for_each(put);
+        template
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Mount {
-    /// Name of the volume; it is created when it does not exist.
+    /// Name of the volume, with placeholders; it is created when it does not exist.
     pub volume: String,
     /// Absolute path inside the task.
     pub target: String,

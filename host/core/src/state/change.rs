@@ -124,15 +124,16 @@ impl Writer<'_> {
     fn assign_task(&mut self, id: TaskId, node: NodeId) -> Result<(), Skip> {
         let task = self.state.tasks.get(&id).ok_or(Skip("the task is gone"))?;
         ensure(task.status.state == TaskState::Pending && task.desired <= TaskState::Running, "the task is not pending")?;
-        let free = self.state.nodes.get(&node).is_some_and(|node| node.is_ready() && node.availability == Availability::Active);
-        ensure(free, "the node takes no tasks")?;
-        for mount in &task.template.mounts {
+        let row = self.state.nodes.get(&node).filter(|node| node.is_ready() && node.availability == Availability::Active);
+        let template = row.ok_or(Skip("the node takes no tasks"))?.names_in(&task.template);
+        for mount in &template.mounts {
             let volume = self.state.volume_named(&mount.volume).ok_or(Skip("a volume is gone"))?;
             ensure(volume.node.is_none_or(|held_by| held_by == node), "a volume is elsewhere")?;
         }
         let at = self.at;
         self.edit_task(id, |task| {
             task.node = Some(node);
+            task.template = template;
             task.status = TaskStatus { state: TaskState::Assigned, at, ..TaskStatus::default() };
         });
         Ok(())

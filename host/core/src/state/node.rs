@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{NodeChange, Rejection};
 use crate::id::{Index, NodeId};
-use crate::spec::{Availability, Constraint, ConstraintKey, Labels, NodeDescription, NodeStatus, Role};
+use crate::spec::{Availability, Constraint, ConstraintKey, Labels, NodeDescription, NodeStatus, Placeholder, Role, TaskTemplate};
 use crate::time::Timestamp;
 
 use super::{ClusterState, Row, RowKey, Writer, validate};
@@ -32,6 +32,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// The template of a task on this node, with the node's names put in.
+    pub(crate) fn names_in(&self, template: &Arc<TaskTemplate>) -> Arc<TaskTemplate> {
+        if !template.has_placeholders() {
+            return Arc::clone(template);
+        }
+        Arc::new(template.expanded(|placeholder| match placeholder {
+            Placeholder::NodeId => Some(self.id.to_string()),
+            Placeholder::NodeHostname => Some(self.hostname.clone()),
+            _ => None,
+        }))
+    }
+
     pub fn is_ready(&self) -> bool {
         self.status == NodeStatus::Ready
     }

@@ -3,7 +3,10 @@ use std::collections::BTreeSet;
 
 use crate::command::Rejection;
 use crate::limits;
-use crate::spec::{FailureAction, HealthCheck, HealthProbe, Labels, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig};
+use crate::spec::{
+    FailureAction, HealthCheck, HealthProbe, Labels, Placeholder, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
+    expand, has_placeholder,
+};
 
 /// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
 pub(super) const NETWORK_NAMES_RESERVED: [&str; 2] = ["minicloud", "localhost"];
@@ -17,6 +20,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
         return invalid(format!("'{name}' is a reserved name; choose another for the service"));
     }
     labels(&spec.labels)?;
+    placeholders(spec)?;
     if let ServiceMode::Replicated { replicas } = spec.mode {
         self::replicas(name, replicas)?;
     }
@@ -97,7 +101,7 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
     texts(template)?;
     mounts(template)?;
     if let Some(hostname) = &template.hostname {
-        name("task (--hostname)", hostname)?;
+        name("task (--hostname)", &sample(hostname))?;
     }
     template.health.as_ref().map_or(Ok(()), health)?;
     if template.http_port == 0 {
@@ -120,6 +124,31 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
         return invalid(format!("a stop grace period or restart delay may be at most {} hours", day / 3_600_000));
     }
     Ok(())
+}
+
+/// Placeholders are read when the spec is handed in, not when a task is made of it.
+fn placeholders(spec: &ServiceSpec) -> Result<(), Rejection> {
+    for text in spec.task.texts().filter(|text| has_placeholder(text)) {
+        let mut missing = None;
+        let look = |placeholder: &Placeholder| {
+            if let Placeholder::ServiceLabel(label) = placeholder
+                && !spec.labels.contains_key(label)
+            {
+                missing = Some(label.clone());
+            }
+            None
+        };
+        expand(text, look).map_err(|error| Rejection::Invalid(error.to_string()))?;
+        if let Some(label) = missing {
+            return invalid(format!("'{text}' needs the label '{label}', which the service has not; give it with --label {label}=VALUE"));
+        }
+    }
+    Ok(())
+}
+
+/// What the text may become: every placeholder as one letter.
+fn sample(text: &str) -> String {
+    expand(text, |_| Some("x".to_owned())).unwrap_or_else(|_| text.to_owned())
 }
 
 fn placement(spec: &ServiceSpec) -> Result<(), Rejection> {
@@ -183,7 +212,7 @@ fn mounts(template: &TaskTemplate) -> Result<(), Rejection> {
     }
     let mut targets = BTreeSet::new();
     for mount in &template.mounts {
-        name("volume", &mount.volume)?;
+        name("volume", &sample(&mount.volume))?;
         let target = mount.target.as_str();
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
             return invalid(format!("mount target '{target}' must be an absolute path such as /data"));

@@ -1,6 +1,6 @@
 //! Plans and tables as the scenarios show them.
-use minicloud_core::command::Change;
-use minicloud_core::id::{ServiceId, TaskId};
+use minicloud_core::command::{Change, Rejection};
+use minicloud_core::id::{NodeId, ServiceId, TaskId};
 use minicloud_core::plan::Plan;
 use minicloud_core::spec::Image;
 use minicloud_core::state::Task;
@@ -95,6 +95,27 @@ fn task_line(world: &World, task: &Task) -> String {
         line += &format!(": {}", task.status.message);
     }
     line
+}
+
+/// Of every live task of a service its hostname, variables and volumes.
+pub fn texts(world: &World, service: &str) -> Result<String, Rejection> {
+    let service = world.state.find_service(service)?.id;
+    let tasks = world.state.tasks_of_service(service).filter(|task| task.is_live());
+    let lines = tasks.map(|task| {
+        let hostname = task.template.hostname.clone().unwrap_or_default();
+        let env = task.template.env.iter().map(|(key, value)| format!("{key}={value}"));
+        let mounts = task.template.mounts.iter().map(|mount| mount.volume.clone());
+        let texts: Vec<String> = std::iter::once(hostname).chain(env).chain(mounts).filter(|text| !text.is_empty()).collect();
+        format!("{} {}", task_name(world, task.id), texts.join(", "))
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+pub fn volumes(world: &World) -> String {
+    let node = |node: Option<NodeId>| node.map_or_else(|| "-".to_owned(), |node| node.to_string());
+    let mut lines: Vec<String> = world.state.volumes.values().map(|volume| format!("{} {}", volume.spec.name, node(volume.node))).collect();
+    lines.sort();
+    lines.join("\n")
 }
 
 /// Of every live task its addresses, by network.

@@ -138,6 +138,8 @@ fn execute(world: &mut World, verb: &str, arguments: &Arguments) -> Answer {
             let service = arguments.words.first().map(|name| world.state.find_service(name).map(|service| service.id));
             Ok(render::tasks(world, service.transpose()?))
         }
+        "texts" => render::texts(world, arguments.word(0)),
+        "volumes" => Ok(render::volumes(world)),
         "addresses" => Ok(render::addresses(world)),
         "service" => service(world, arguments),
         "spread" => Ok(spread(world)),
@@ -293,6 +295,8 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
                 _ => RestartCondition::Any,
             }
         }
+        "hostname" => spec.task.hostname = Some(value.to_owned()),
+        "label" => spec.labels = values.iter().filter_map(|label| label.split_once(':')).map(own).collect(),
         "max-per-node" => spec.task.placement.replicas_max_per_node = number(),
         "spread" => {
             let label = |label: &&str| PlacementPreference { label: (*label).to_owned() };
