@@ -3,8 +3,11 @@ use std::time::{Duration, Instant};
 
 use minicloud_core::task::Exit;
 use minicloud_engine::{EngineError, Task};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{HTTP2, HTTP3, HttpClient, NETWORK, Node, eventually, get, guest, load};
+use crate::support::{HTTP2, HTTP3, HttpClient, NETWORK, Node, PATIENCE, eventually, get, guest, load};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_0_3_service_keeps_one_instance_and_a_0_2_service_gets_one_for_each_request() {
@@ -188,6 +191,36 @@ async fn a_port_in_use_fails_the_start() {
     let spec = minicloud_engine::RunSpec::new(first.net.task(), "http3");
     let second: Result<Task, EngineError> = node.engine.start(spec, &component, first.net.clone()).await;
     assert!(matches!(second, Err(EngineError::Listen { port: 80, .. })), "{second:?}");
+}
+
+/// Whatever a peer sends, it is told off or cut off, and the next one is served.
+#[test]
+fn garbage_ends_its_own_connection_only() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _in_it = runtime.enter();
+    let node = Node::new();
+    let services: Vec<_> = [HTTP2, HTTP3].map(|name| runtime.block_on(node.run(name, name, &[]))).into();
+    let client = node.client(NETWORK);
+    let nearly_http = "[A-Z]{1,9} [ -~]{0,40} HTTP/[0-9.]{1,4}\r\n([ -~]{0,30}\r\n){0,5}\r\n[ -~]{0,40}".prop_map(String::into_bytes);
+    let sent = prop_oneof![proptest::collection::vec(any::<u8>(), 0..400), nearly_http];
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(64) });
+    let outcome = runner.run(&sent, |bytes| {
+        for service in &services {
+            runtime.block_on(async {
+                let mut connection = client.connect(None, (service.address, 80).into()).await.unwrap();
+                // It may be cut off while it still sends.
+                let _ = connection.write_all(&bytes).await;
+                let _ = connection.shutdown().await;
+                let mut answer = Vec::new();
+                let _ = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut answer)).await.expect("the connection ends");
+            });
+        }
+        for name in [HTTP2, HTTP3] {
+            prop_assert_eq!(runtime.block_on(get(&client, name, "/")).0, 200);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
 }
 
 fn text(body: &[u8]) -> String {

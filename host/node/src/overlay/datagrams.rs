@@ -17,7 +17,7 @@ use crate::transport::{BoxStream, Peer, StreamKind};
 
 impl Overlay {
     pub(super) fn send_datagram(&self, node: NodeId, header: &DatagramHeader, payload: &[u8]) {
-        let Some(datagram) = encode_datagram(header, payload) else { return };
+        let Some(datagram) = encode(header, payload) else { return };
         if datagram.len() <= self.carrier.datagram_bytes_max(node).unwrap_or(DATAGRAM_BYTES_SURE) {
             return self.carrier.send_datagram(node, datagram);
         }
@@ -41,7 +41,7 @@ impl Overlay {
 
 impl DatagramService for OverlayService {
     fn datagram(&self, peer: &Peer, payload: Bytes) {
-        match decode_datagram(payload) {
+        match decode(payload) {
             Some((header, payload)) => self.switch.deliver_datagram(peer.node, header, payload),
             None => trace!(node = %peer.node, "datagram without a good header"),
         }
@@ -66,7 +66,7 @@ impl StreamService for LargeDatagrams {
 }
 
 /// Length of the header in one byte, the header as a frame's record, the payload.
-fn encode_datagram(header: &DatagramHeader, payload: &[u8]) -> Option<Bytes> {
+pub(super) fn encode(header: &DatagramHeader, payload: &[u8]) -> Option<Bytes> {
     let header = frame::encode(header).ok()?;
     let mut datagram = BytesMut::with_capacity(1 + header.len() + payload.len());
     datagram.put_u8(u8::try_from(header.len()).ok()?);
@@ -75,7 +75,7 @@ fn encode_datagram(header: &DatagramHeader, payload: &[u8]) -> Option<Bytes> {
     Some(datagram.freeze())
 }
 
-fn decode_datagram(mut datagram: Bytes) -> Option<(DatagramHeader, Bytes)> {
+pub(super) fn decode(mut datagram: Bytes) -> Option<(DatagramHeader, Bytes)> {
     let length = usize::from(*datagram.first()?);
     if datagram.len() < 1 + length {
         return None;

@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use minicloud_core::state::Role;
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -280,4 +281,44 @@ async fn garbage_ends_its_own_stream_only() {
     for datagram in [&[][..], &[9], &[200, 1, 2], &[3, 1, 0xc1, 0xc1, 0]] {
         service.datagram(&memory_stream::peer(1, Role::Worker), Bytes::from_static(datagram));
     }
+}
+
+proptest! {
+    /// Whatever a peer sends is a header with its payload, or nothing; and nothing of what was sent is lost.
+    #[test]
+    fn any_datagram_is_read_or_dropped(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let datagram = Bytes::from(bytes);
+        if let Some((_, payload)) = datagrams::decode(datagram.clone()) {
+            prop_assert!(datagram.ends_with(&payload));
+        }
+    }
+
+    /// A header that was damaged in one place is another header, or none, and never a panic.
+    #[test]
+    fn a_damaged_datagram_is_read_or_dropped(at in 0usize..200, with in any::<u8>(), payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let header = minicloud_net::DatagramHeader {
+            network: minicloud_core::id::NetworkId(1),
+            source: at_port(1),
+            destination: at_port(2),
+            task: minicloud_core::id::TaskId(3),
+            passage: minicloud_net::Passage::Within,
+        };
+        let sent = datagrams::encode(&header, &payload).unwrap();
+        prop_assert_eq!(datagrams::decode(sent.clone()), Some((header, Bytes::from(payload))));
+        let mut damaged = sent.to_vec();
+        let at = at % damaged.len();
+        damaged[at] = with;
+        datagrams::decode(damaged.into());
+    }
+
+    #[test]
+    fn any_frame_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let read = runtime.block_on(frame::read::<StreamHeader>(&mut &bytes[..]));
+        prop_assert!(bytes.is_empty() == matches!(read, Ok(None)));
+    }
+}
+
+fn at_port(port: u16) -> std::net::SocketAddr {
+    at(address(1), port)
 }
