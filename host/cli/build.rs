@@ -5,9 +5,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sha2::{Digest as _, Sha256};
+
 const WASM_TARGET: &str = "wasm32-wasip2";
 /// Guests that travel inside the binary, by the name of their image.
-const BUNDLED: &[&str] = &["rng", "hasher", "worker", "webui", "redis"];
+const BUNDLED: &[&str] = &["rng", "hasher", "worker", "webui", "redis", "registry"];
+/// A guest that `minicloud build` runs itself; no image.
+const COMPONENTIZE: &str = "componentize";
+/// 10: the smallest, at build time only.
+const DEFLATE_LEVEL: u8 = 10;
 
 fn main() {
     if let Err(message) = build() {
@@ -29,7 +35,7 @@ fn build() -> Result<(), String> {
     ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    for guest in BUNDLED.iter().chain(&["common"]) {
+    for guest in BUNDLED.iter().chain(&[COMPONENTIZE, "common"]) {
         println!("cargo::rerun-if-changed={}", root.join("guests").join(guest).display());
     }
     build_web(&root.join("web"))?;
@@ -56,7 +62,7 @@ fn newer(source: &Path, product: &Path) -> bool {
 fn build_guests(guests: &Path) -> Result<(), String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "--target", WASM_TARGET, "--target-dir", "target"]).current_dir(guests);
-    for guest in BUNDLED {
+    for guest in BUNDLED.iter().chain(&[COMPONENTIZE]) {
         cargo.args(["--package", guest]);
     }
     // What the outer cargo set for the host does not hold for the guests.
@@ -76,23 +82,41 @@ fn run(command: &mut Command, hint: &str) -> Result<(), String> {
     Err(format!("{name} failed; {hint}"))
 }
 
-/// Writes `bundled.rs`: one entry for each image, with its bytes and the defaults of its manifest.
+/// Writes `bundled.rs`: one entry for each image, with its packed bytes and the defaults of its manifest; and
+/// `componentize.rs` with that guest alone.
 fn embed(guests: &Path) -> Result<(), String> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let mut code = String::from("&[\n");
     for guest in BUNDLED {
-        let component = guests.join("target").join(WASM_TARGET).join("release").join(format!("{guest}.wasm"));
-        std::fs::copy(&component, out.join(format!("{guest}.wasm"))).map_err(|error| format!("{}: {error}", component.display()))?;
-        let manifest = guests.join(guest).join("Cargo.toml");
-        let manifest = std::fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
-        let manifest: toml::Table = manifest.parse().map_err(|error| format!("guests/{guest}/Cargo.toml: {error}"))?;
-        let defaults = manifest.get("package").and_then(|package| package.get("metadata")).and_then(|metadata| metadata.get("minicloud"));
-        let concurrency = defaults.and_then(|defaults| defaults.get("concurrency")).and_then(toml::Value::as_integer);
-        let _ = writeln!(
-            code,
-            "    Bundled {{ name: {guest:?}, concurrency: {concurrency:?}, component: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{guest}.wasm\")) }},"
-        );
+        let packed = pack(guests, guest, &out)?;
+        let defaults = defaults(guests, guest)?;
+        let _ = writeln!(code, "    Bundled {{ name: {guest:?}, defaults: {defaults:?}, packed: {packed} }},");
     }
     code.push(']');
-    std::fs::write(out.join("bundled.rs"), code).map_err(|error| format!("bundled.rs: {error}"))
+    std::fs::write(out.join("bundled.rs"), code).map_err(|error| format!("bundled.rs: {error}"))?;
+    let packed = pack(guests, COMPONENTIZE, &out)?;
+    std::fs::write(out.join("componentize.rs"), packed).map_err(|error| format!("componentize.rs: {error}"))
+}
+
+/// Packs a guest's component, and answers the expression of a `Packed` of it.
+fn pack(guests: &Path, guest: &str, out: &Path) -> Result<String, String> {
+    let path = guests.join("target").join(WASM_TARGET).join("release").join(format!("{guest}.wasm"));
+    let component = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let packed = miniz_oxide::deflate::compress_to_vec(&component, DEFLATE_LEVEL);
+    std::fs::write(out.join(format!("{guest}.deflate")), packed).map_err(|error| format!("{guest}.deflate: {error}"))?;
+    let digest: [u8; 32] = Sha256::digest(&component).into();
+    let size = component.len();
+    Ok(format!("Packed {{ digest: {digest:?}, size: {size}, deflated: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{guest}.deflate\")) }}"))
+}
+
+/// What `[package.metadata.minicloud]` says that services want to know, as TOML.
+fn defaults(guests: &Path, guest: &str) -> Result<String, String> {
+    const KEYS: &[&str] = &["args", "env", "concurrency", "http-port", "ports", "volumes"];
+    let manifest = guests.join(guest).join("Cargo.toml");
+    let manifest = std::fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    let manifest: toml::Table = manifest.parse().map_err(|error| format!("guests/{guest}/Cargo.toml: {error}"))?;
+    let metadata = manifest.get("package").and_then(|package| package.get("metadata")).and_then(|metadata| metadata.get("minicloud"));
+    let mut defaults = metadata.and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    defaults.retain(|key, _| KEYS.contains(&key));
+    Ok(defaults.to_string())
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::build::Build;
 use crate::cluster::{self, block_on};
 use crate::data_dir::Choice;
+use crate::images::{self, Image};
 use crate::network::Network;
 use crate::node::Node;
 use crate::proxy::Proxy;
@@ -28,6 +30,7 @@ First steps:
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node"]),
     ("What runs on it", &["service", "network", "volume"]),
+    ("Images", &["build", "images", "image", "tag"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
 
@@ -104,6 +107,15 @@ enum Command {
     /// Data that outlives tasks
     #[command(subcommand)]
     Volume(Volume),
+    /// Build a component and give it a name
+    Build(Build),
+    /// List images of this node
+    Images(images::Ls),
+    /// Images of this node: components and their names
+    #[command(subcommand)]
+    Image(Image),
+    /// Give an image a further name
+    Tag(images::Tag),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
     /// Run DockerCoins on a cluster of its own on this machine
@@ -132,6 +144,10 @@ impl Cli {
             Command::Service(service) => block_on(async { service.run(&connect::client(&choice).await?).await }),
             Command::Network(network) => block_on(async { network.run(&connect::client(&choice).await?).await }),
             Command::Volume(volume) => block_on(async { volume.run(&connect::client(&choice).await?).await }),
+            Command::Build(build) => block_on(async { build.run(&connect::client(&choice).await?).await }),
+            Command::Images(ls) => block_on(async { ls.run(&connect::client(&choice).await?).await }),
+            Command::Image(image) => block_on(async { image.run(&connect::client(&choice).await?).await }),
+            Command::Tag(tag) => block_on(async { tag.run(&connect::client(&choice).await?).await }),
             Command::Proxy(proxy) => block_on(async { proxy.run(connect::client(&choice).await?).await }),
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),

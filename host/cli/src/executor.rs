@@ -23,7 +23,7 @@ impl EngineExecutor {
 }
 
 /// Compiled components are shared by all nodes of a user on this machine; without a cache folder a node has its own.
-fn cache_folder(data_dir: &Path) -> std::path::PathBuf {
+pub fn cache_folder(data_dir: &Path) -> std::path::PathBuf {
     if let Some(folder) = std::env::var_os("MINICLOUD_CACHE_DIR").filter(|folder| !folder.is_empty()) {
         return folder.into();
     }

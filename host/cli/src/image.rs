@@ -1,8 +1,9 @@
-//! The image argument: a bundled name, or the path of a component file, which is handed to the cluster.
+//! The image argument: a name, or the path of a component file, which is handed to the cluster.
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use minicloud_node::client::Client;
+use minicloud_node::images::Reference;
 
 /// Bytes of a component that is worth sending: beyond it the file is something else.
 const COMPONENT_BYTES_MAX: u64 = 512 << 20;
@@ -23,12 +24,18 @@ pub struct ResolvedImage {
 }
 
 impl ImageArgument {
-    /// A path has a `/`, ends with `.wasm`, or is that of a file; a plain word is always a name.
+    /// A path begins with `/` or a dot, ends with `.wasm`, is that of a file, or is no name; a plain word is always a name.
     pub fn new(text: &str) -> Self {
-        let plain = !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
-        let digest = text.starts_with("sha256:");
-        let path = text.contains('/') || text.ends_with(".wasm") || (!plain && Path::new(text).is_file());
-        if path && !digest { ImageArgument::File(text.into()) } else { ImageArgument::Name(text.to_owned()) }
+        let plain = text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_');
+        if plain || text.starts_with("sha256:") {
+            return ImageArgument::Name(text.to_owned());
+        }
+        let pathlike = text.starts_with(['/', '.', '~']) || text.ends_with(".wasm");
+        let nameless = text.contains('/') && text.parse::<Reference>().is_err();
+        match pathlike || nameless || Path::new(text).is_file() {
+            true => ImageArgument::File(text.into()),
+            false => ImageArgument::Name(text.to_owned()),
+        }
     }
 
     /// Sends a file to the cluster.
@@ -76,10 +83,10 @@ mod tests {
 
     #[test]
     fn a_name_is_told_from_a_path() {
-        for name in ["redis", "my-image", "sha256:00", ""] {
+        for name in ["redis", "my-image", "sha256:00", "", "team/app:v1", "127.0.0.1:5000/web:v1"] {
             assert_eq!(ImageArgument::new(name), ImageArgument::Name(name.to_owned()));
         }
-        for path in ["./web", "/no/such/file", "web.wasm", "a/b"] {
+        for path in ["./web", "/no/such/file", "web.wasm", "Build/b", "a/b.wasm"] {
             assert_eq!(ImageArgument::new(path), ImageArgument::File(path.into()));
         }
     }

@@ -1,5 +1,6 @@
 //! The minicloud command line: parse, call the node's API, render. The hidden `daemon` is the node itself.
 mod address;
+mod build;
 mod bundled;
 mod cluster;
 mod commands;
@@ -11,6 +12,7 @@ mod demo;
 mod each;
 mod executor;
 mod image;
+mod images;
 mod inspect;
 mod interrupt;
 mod network;

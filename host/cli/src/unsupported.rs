@@ -93,26 +93,8 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// Commands that a later version will have.
-const COMMANDS_LATER: &[&str] = &[
-    "stack",
-    "compose",
-    "build",
-    "tag",
-    "push",
-    "pull",
-    "image",
-    "images",
-    "secret",
-    "config",
-    "top",
-    "stats",
-    "events",
-    "recover",
-    "ca",
-    "unlock",
-    "unlock-key",
-    "update",
-];
+const COMMANDS_LATER: &[&str] =
+    &["stack", "compose", "push", "pull", "secret", "config", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
 
 /// What to say of a flag that clap does not know; `None`: it is a mistake.
 pub fn flag(flag: &str) -> Option<String> {

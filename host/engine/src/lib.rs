@@ -29,5 +29,6 @@ mod trap;
 pub use component::{Component, ComponentKind, WasiVersion};
 pub use engine::{Engine, EngineOptions, EngineStats};
 pub use error::EngineError;
+pub use linker::is_offered;
 pub use spec::{ComponentSource, HostMount, LogSink, RunSpec};
 pub use task::Task;

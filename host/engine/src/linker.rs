@@ -165,7 +165,8 @@ fn needs_a_host(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
     }
 }
 
-fn is_offered(import: &str) -> bool {
+/// Whether an import, as `wasi:http/types@0.2.3`, is linked for every task.
+pub fn is_offered(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
     match version {
         _ if interface.starts_with("minicloud:") => version.starts_with("0.1.") && OFFERED_OWN.contains(&interface),

@@ -154,7 +154,10 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(volume::inspect, volume::remove))
         .routes(routes!(task::list))
         .routes(routes!(task::inspect))
-        .routes(routes!(image::list, image::import).layer(DefaultBodyLimit::max(image_bytes_max)))
+        .routes(routes!(image::list, image::import, image::remove).layer(DefaultBodyLimit::max(image_bytes_max)))
+        .routes(routes!(image::inspect))
+        .routes(routes!(image::tag))
+        .routes(routes!(image::prune))
         .split_for_parts()
 }
 

@@ -16,6 +16,7 @@ use minicloud_core::state::Role;
 
 use crate::api::socket;
 use crate::api::types::*;
+use crate::images::ImageDefaults;
 
 pub(crate) use call::UPGRADE_PROTOCOL;
 pub use error::ClientError;
@@ -195,9 +196,32 @@ impl Client {
         self.get("/v1/images").await
     }
 
+    /// `image`: a name, or a digest.
+    pub async fn image(&self, image: &str) -> Result<ImageDetail> {
+        self.get(&format!("/v1/images/inspect?image={}", segment(image))).await
+    }
+
     /// Hands the bytes of a component to the cluster; services then name it by its digest.
     pub async fn import_image(&self, component: Bytes) -> Result<ImageSummary> {
         self.upload("/v1/images", component).await
+    }
+
+    /// As [`Client::import_image`], and gives it a name on this node.
+    pub async fn import_named_image(&self, name: &str, defaults: &ImageDefaults, component: Bytes) -> Result<ImageSummary> {
+        let defaults = serde_json::to_string(defaults).map_err(error::broken)?;
+        self.upload(&format!("/v1/images?name={}&defaults={}", segment(name), segment(&defaults)), component).await
+    }
+
+    pub async fn tag_image(&self, tag: &TagImage) -> Result<ImageSummary> {
+        self.send(Method::POST, "/v1/images/tag", tag).await
+    }
+
+    pub async fn remove_image(&self, image: &str) -> Result<RemovedImage> {
+        self.send(Method::DELETE, &format!("/v1/images?image={}", segment(image)), &()).await
+    }
+
+    pub async fn prune_images(&self) -> Result<PrunedImages> {
+        self.send(Method::POST, "/v1/images/prune", &()).await
     }
 }
 

@@ -4,13 +4,16 @@
 //! from a peer; what a user hands in is stored on enough managers before the answer. The agent calls
 //! [`Images::ensure`], the API resolves and imports. Whether a component can run is the executor's question.
 mod blob;
+mod defaults;
 mod keeper;
+mod names;
+mod reference;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,31 +29,34 @@ use crate::limits::{IMAGE_BYTES_MAX, IMAGE_PEERS_ASKED_MAX, IMAGE_REPLICATION_TI
 use crate::peers::PeerError;
 use crate::transport::BoxStream;
 pub use blob::BlobService;
-pub use keeper::ImageKeeper;
+pub use defaults::ImageDefaults;
+pub use keeper::{ImageKeeper, referred};
+pub use names::Named;
+use names::Names;
+pub use reference::{ParseReferenceError, Reference};
 use store::Store;
 
 /// A component that travels inside the binary.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BundledImage {
     pub name: &'static str,
-    /// Requests that it serves at once when the service does not say.
-    pub concurrency: Option<u32>,
-    pub component: &'static [u8],
-}
-
-/// What an image wants unless the service says otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImageDefaults {
-    pub concurrency: Option<u32>,
+    pub defaults: ImageDefaults,
+    pub digest: Digest,
+    pub size_bytes: u64,
+    /// Unpacks its bytes.
+    pub component: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
 }
 
 /// An image that this node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredImage {
-    /// Absent for one that came as a file.
-    pub name: Option<&'static str>,
+    /// Absent for one that has none.
+    pub name: Option<String>,
     pub digest: Digest,
     pub size_bytes: u64,
+    /// When it got its name here, in milliseconds since 1970; absent for bundled ones.
+    pub named_at_ms: Option<u64>,
+    pub bundled: bool,
 }
 
 /// A component that was handed in.
@@ -94,22 +100,19 @@ pub struct Images {
 
 struct Shared {
     store: Store,
-    bundled: BTreeMap<&'static str, Bundled>,
+    names: Names,
+    bundled: BTreeMap<&'static str, BundledImage>,
     peers: Arc<dyn BlobPeers>,
     /// One fetch per digest at a time; the others wait for it.
     flights: Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-struct Bundled {
-    image: BundledImage,
-    digest: LazyLock<Digest, Box<dyn FnOnce() -> Digest + Send>>,
-}
-
 impl Images {
     /// Opens the store in `directory` and clears what an earlier run left half written.
     pub fn open(directory: &Path, bundled: Vec<BundledImage>, peers: Arc<dyn BlobPeers>) -> io::Result<Images> {
-        let bundled = bundled.into_iter().map(|image| (image.name, Bundled::new(image))).collect();
-        Ok(Images { shared: Arc::new(Shared { store: Store::open(directory)?, bundled, peers, flights: Mutex::default() }) })
+        let bundled = bundled.into_iter().map(|image| (image.name, image)).collect();
+        let (store, names) = (Store::open(directory)?, Names::open(directory)?);
+        Ok(Images { shared: Arc::new(Shared { store, names, bundled, peers, flights: Mutex::default() }) })
     }
 
     /// The file that holds a component; fetched from a peer when it is not here. Concurrent callers share one fetch.
@@ -137,7 +140,13 @@ impl Images {
             Some(path) => path,
             None => self.shared.store.write(digest, component).await?,
         };
-        let image = StoredImage { name: self.bundled_name(digest), digest, size_bytes: component.len() as u64 };
+        let image = StoredImage {
+            name: self.bundled_name(digest).map(str::to_owned),
+            digest,
+            size_bytes: component.len() as u64,
+            named_at_ms: None,
+            bundled: self.bundled_name(digest).is_some(),
+        };
         Ok(Taken { image, path, is_new })
     }
 
@@ -150,30 +159,67 @@ impl Images {
         }
     }
 
-    /// The image that a user means, and what it wants: a bundled name, or the digest of a component that is here or
-    /// at a peer. `shown`: how to name a digest.
+    /// The image that a user means, and what it wants: a name given on this node, a bundled name, or the digest of a
+    /// component that is here or at a peer. `shown`: how to name a digest. Registries are not asked.
     pub async fn resolve(&self, image: &str, shown: Option<&str>) -> Result<(Image, ImageDefaults), Rejection> {
-        if let Some(bundled) = self.shared.bundled.get(image) {
-            let image = Image { name: image.to_owned(), digest: *bundled.digest };
-            return Ok((image, bundled.defaults()));
+        if let Ok(digest) = image.parse::<Digest>() {
+            self.ensure(digest).await.map_err(|error| Rejection::NotFound(error.to_string()))?;
+            let name = shown.or_else(|| self.bundled_name(digest)).unwrap_or(image).to_owned();
+            let defaults = self.defaults(&name, digest);
+            return Ok((Image { name, digest }, defaults));
         }
-        let Ok(digest) = image.parse::<Digest>() else {
-            return Err(Rejection::NotFound(self.no_such_image(image)));
-        };
-        self.ensure(digest).await.map_err(|error| Rejection::NotFound(error.to_string()))?;
-        let name = shown.or_else(|| self.bundled_name(digest)).unwrap_or(image).to_owned();
-        let defaults = self.shared.bundled.values().find(|bundled| *bundled.digest == digest).map(Bundled::defaults);
-        Ok((Image { name, digest }, defaults.unwrap_or_default()))
+        let reference: Reference = image.parse().map_err(|error: ParseReferenceError| Rejection::Invalid(error.to_string()))?;
+        match self.find(&reference) {
+            Some((digest, defaults)) => Ok((Image { name: image.to_owned(), digest }, defaults)),
+            None => Err(Rejection::NotFound(self.no_such_image(image))),
+        }
     }
 
-    /// What is here: bundled images by name, then the others by digest.
-    pub async fn list(&self) -> io::Result<Vec<StoredImage>> {
-        let mut images: Vec<StoredImage> = self.shared.bundled.values().map(Bundled::stored).collect();
-        for (digest, size_bytes) in self.shared.store.list().await? {
-            if self.bundled_name(digest).is_none() {
-                images.push(StoredImage { name: None, digest, size_bytes });
-            }
+    /// The component of that name on this node, bundled ones included, and what it wants.
+    pub fn find(&self, reference: &Reference) -> Option<(Digest, ImageDefaults)> {
+        if let Some(named) = self.shared.names.get(reference) {
+            return Some((named.digest, named.defaults));
         }
+        let bundled = self.shared.bundled.get(reference.plain()?)?;
+        Some((bundled.digest, bundled.defaults.clone()))
+    }
+
+    /// What was noted with a name of this node; `None` for bundled ones too.
+    pub fn named(&self, reference: &Reference) -> Option<Named> {
+        self.shared.names.get(reference)
+    }
+
+    /// Gives a component of this node a name, in place of what had it.
+    pub fn name(&self, reference: &Reference, named: Named) -> Result<(), ImageError> {
+        Ok(self.shared.names.set(reference, named)?)
+    }
+
+    /// Takes a name away. The component stays while something refers to it, and goes with the next [`Images::prune`]
+    /// or after a while.
+    pub fn unname(&self, reference: &Reference) -> Result<Option<Named>, ImageError> {
+        Ok(self.shared.names.remove(reference)?)
+    }
+
+    /// Whether a component has a name on this node.
+    pub fn has_name(&self, digest: Digest) -> bool {
+        self.shared.names.digests().contains(&digest)
+    }
+
+    /// What is here: bundled images and named ones by name, then the others by digest.
+    pub async fn list(&self) -> io::Result<Vec<StoredImage>> {
+        let mut images: Vec<StoredImage> = self.shared.bundled.values().map(BundledImage::stored).collect();
+        let stored: BTreeMap<Digest, u64> = self.shared.store.list().await?.into_iter().collect();
+        let size_of = |digest: &Digest| stored.get(digest).copied().or_else(|| Some(self.bundled(*digest)?.size_bytes)).unwrap_or(0);
+        images.extend(self.shared.names.all().into_iter().map(|(name, named)| StoredImage {
+            name: Some(name),
+            digest: named.digest,
+            size_bytes: size_of(&named.digest),
+            named_at_ms: Some(named.named_at_ms),
+            bundled: false,
+        }));
+        let shown: BTreeSet<Digest> = images.iter().map(|image| image.digest).collect();
+        let others = stored.into_iter().filter(|(digest, _)| !shown.contains(digest));
+        images.extend(others.map(|(digest, size_bytes)| StoredImage { name: None, digest, size_bytes, named_at_ms: None, bundled: false }));
         Ok(images)
     }
 
@@ -184,14 +230,26 @@ impl Images {
         }
     }
 
+    fn bundled(&self, digest: Digest) -> Option<&BundledImage> {
+        self.shared.bundled.values().find(|bundled| bundled.digest == digest)
+    }
+
     fn bundled_name(&self, digest: Digest) -> Option<&'static str> {
-        self.shared.bundled.values().find(|bundled| *bundled.digest == digest).map(|bundled| bundled.image.name)
+        self.bundled(digest).map(|bundled| bundled.name)
+    }
+
+    /// What a component wants that is known by its digest; `name` decides where it has several names.
+    fn defaults(&self, name: &str, digest: Digest) -> ImageDefaults {
+        let name = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |reference| reference.to_string());
+        let named = self.shared.names.defaults(&name, digest);
+        named.or_else(|| Some(self.bundled(digest)?.defaults.clone())).unwrap_or_default()
     }
 
     fn no_such_image(&self, image: &str) -> String {
         let names: Vec<_> = self.shared.bundled.keys().copied().collect();
         format!(
-            "image '{image}' is not one of the bundled images ({}): name one of them, or give the path of a component file",
+            "there is no image '{image}' on this node: build it with 'minicloud build -t {image} PATH', give the path of a component \
+             file, or name one of the bundled images ({})",
             names.join(", ")
         )
     }
@@ -212,8 +270,8 @@ impl Images {
         if let Some(path) = self.shared.store.verified(digest).await? {
             return Ok(Some(path));
         }
-        match self.shared.bundled.values().find(|bundled| *bundled.digest == digest) {
-            Some(bundled) => self.shared.store.write(digest, bundled.image.component).await.map(Some),
+        match self.bundled(digest) {
+            Some(bundled) => self.shared.store.write(digest, &(bundled.component)()).await.map(Some),
             None => Ok(None),
         }
     }
@@ -263,18 +321,9 @@ impl Images {
     }
 }
 
-impl Bundled {
-    fn new(image: BundledImage) -> Bundled {
-        let component = image.component;
-        Bundled { image, digest: LazyLock::new(Box::new(move || digest_of(component))) }
-    }
-
-    fn defaults(&self) -> ImageDefaults {
-        ImageDefaults { concurrency: self.image.concurrency }
-    }
-
+impl BundledImage {
     fn stored(&self) -> StoredImage {
-        StoredImage { name: Some(self.image.name), digest: *self.digest, size_bytes: self.image.component.len() as u64 }
+        StoredImage { name: Some(self.name.to_owned()), digest: self.digest, size_bytes: self.size_bytes, named_at_ms: None, bundled: true }
     }
 }
 

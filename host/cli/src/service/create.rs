@@ -20,7 +20,7 @@ Examples:
   minicloud service create --mount source=data,target=/data redis --appendfsync always
   minicloud service create --mode global --constraint node.role==worker ./agent.wasm
 
-IMAGE is a bundled name (rng, hasher, worker, webui, redis) or the path of a component file.
+IMAGE is a name that 'minicloud images' shows, one in a registry, or the path of a component file.
 Flags go before it; what follows it goes to the tasks.";
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Keys are in snake case and stable: scripts read them. New fields are added with a default, none is renamed.
 mod cluster;
+mod image;
 mod logs;
 mod network;
 mod node;
@@ -13,7 +14,8 @@ use utoipa::ToSchema;
 
 use minicloud_core::id::Index;
 
-pub use cluster::{ImageSummary, Info, JoinToken, LeaderSummary, ManagerSummary, Version};
+pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
+pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage};
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};

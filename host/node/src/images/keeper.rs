@@ -1,5 +1,5 @@
 //! Which components a node keeps: managers every one that a service refers to, and fetch those they lack; every node
-//! what its own tasks run. Others go once nobody touched them for [`IMAGE_GRACE`], or earlier when they are too many.
+//! what its own tasks run and what has a name there. Others go once nobody touched them for [`IMAGE_GRACE`], or earlier when they are too many.
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -42,14 +42,15 @@ impl ImageKeeper {
         }
         let view = self.view.borrow().clone();
         let own = view.tasks.values().map(|task| task.template.image.digest);
-        if let Err(error) = self.images.collect(&referred.into_iter().chain(own).collect()).await {
+        let named = self.images.shared.names.digests();
+        if let Err(error) = self.images.collect(&referred.into_iter().chain(own).chain(named).collect()).await {
             warn!(%error, "cannot remove components that nobody refers to");
         }
     }
 }
 
 /// The components of all services as they are, as they were before their last update, and of all tasks.
-fn referred(state: &ClusterState) -> BTreeSet<Digest> {
+pub fn referred(state: &ClusterState) -> BTreeSet<Digest> {
     let specs = state.services.values().flat_map(|service| std::iter::once(&service.spec).chain(&service.previous_spec));
     let services = specs.map(|spec| spec.task.image.digest);
     let tasks = state.tasks.values().filter(|task| !task.status.state.is_final()).map(|task| task.template.image.digest);
@@ -57,6 +58,19 @@ fn referred(state: &ClusterState) -> BTreeSet<Digest> {
 }
 
 impl Images {
+    /// Removes every component without a name that neither `state` nor one of `own` refers to; answers what went.
+    pub async fn prune(&self, state: &ClusterState, own: BTreeSet<Digest>) -> std::io::Result<Vec<(Digest, u64)>> {
+        let mut kept = referred(state);
+        kept.extend(own);
+        kept.extend(self.shared.names.digests());
+        let mut removed = self.shared.store.list().await?;
+        removed.retain(|(digest, _)| !kept.contains(digest));
+        for (digest, _) in &removed {
+            self.shared.store.remove(*digest).await;
+        }
+        Ok(removed)
+    }
+
     /// Removes components that are not in `referred` and were not touched for a while.
     pub(super) async fn collect(&self, referred: &BTreeSet<Digest>) -> std::io::Result<()> {
         let store = &self.shared.store;

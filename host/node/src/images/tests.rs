@@ -55,7 +55,13 @@ impl TestNode {
     fn new() -> TestNode {
         let directory = tempfile::tempdir().unwrap();
         let peers = Arc::new(FakePeers::default());
-        let bundled = vec![BundledImage { name: "redis", concurrency: Some(4), component: BUNDLED }];
+        let bundled = vec![BundledImage {
+            name: "redis",
+            defaults: ImageDefaults { concurrency: Some(4), ..Default::default() },
+            digest: digest_of(BUNDLED),
+            size_bytes: BUNDLED.len() as u64,
+            component: Arc::new(|| BUNDLED.to_vec()),
+        }];
         TestNode { images: Images::open(directory.path(), bundled, peers.clone()).unwrap(), peers, directory }
     }
 
@@ -90,6 +96,32 @@ async fn a_bundled_image_is_found_by_name_and_becomes_a_file() {
     assert_eq!(std::fs::read(path).unwrap(), BUNDLED);
     let refused = node.images.resolve("postgres", None).await.unwrap_err();
     assert!(matches!(&refused, Rejection::NotFound(text) if text.contains("redis") && text.contains("path of a component")), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_component_stays_until_its_name_goes() {
+    let node = TestNode::new();
+    let digest = import(&node, component("mine"), 1).await.unwrap().digest;
+    let (name, alias) = ("app:v1".parse().unwrap(), "redis".parse().unwrap());
+    let named = Named { digest, named_at_ms: 5, defaults: ImageDefaults { http_port: Some(81), ..Default::default() }, manifest: None };
+    node.images.name(&name, named.clone()).unwrap();
+    node.images.name(&alias, named).unwrap();
+
+    let (image, defaults) = node.images.resolve("app:v1", None).await.unwrap();
+    assert_eq!((image.name.as_str(), image.digest, defaults.http_port), ("app:v1", digest, Some(81)));
+    assert_eq!(node.images.resolve("redis", None).await.unwrap().0.digest, digest, "a name of the user's own hides a bundled one");
+    let by_digest = node.images.resolve(&digest.to_string(), Some("app:v1")).await.unwrap();
+    assert_eq!((by_digest.0.name.as_str(), by_digest.1.http_port), ("app:v1", Some(81)));
+    let listed: Vec<_> = node.images.list().await.unwrap().into_iter().filter_map(|image| image.name).collect();
+    assert_eq!(listed, ["redis", "app:v1", "redis:latest"]);
+
+    assert_eq!(node.images.prune(&Default::default(), BTreeSet::new()).await.unwrap(), []);
+    node.images.unname(&alias).unwrap().unwrap();
+    node.images.unname(&name).unwrap().unwrap();
+    assert_eq!(node.images.resolve("redis", None).await.unwrap().0.digest, digest_of(BUNDLED));
+    assert_eq!(node.images.prune(&Default::default(), BTreeSet::from([digest])).await.unwrap(), []);
+    assert_eq!(node.images.prune(&Default::default(), BTreeSet::new()).await.unwrap().len(), 1);
+    assert_eq!(node.files(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use minicloud_core::state::{Availability, Role};
 use minicloud_node::api::types::{CreateNetwork, CreateService, Progress};
 use minicloud_node::client::{Client, ClientError};
-use minicloud_node::images::BundledImage;
+use minicloud_node::images::{BundledImage, ImageDefaults, digest_of};
 use minicloud_node::node::{Addresses, DnsDoor, Node, NodeOptions, Start};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -61,7 +61,13 @@ impl World {
         let options = NodeOptions {
             data_dir: directory.path().to_owned(),
             executor: Arc::new(EchoExecutor),
-            bundled: vec![BundledImage { name: "echo", concurrency: Some(1), component: ECHO }],
+            bundled: vec![BundledImage {
+                name: "echo",
+                defaults: ImageDefaults { concurrency: Some(1), ..Default::default() },
+                digest: digest_of(ECHO),
+                size_bytes: ECHO.len() as u64,
+                component: Arc::new(|| ECHO.to_vec()),
+            }],
         };
         let node = timeout(LIMIT, Node::start(options, start)).await.expect("it starts in time").unwrap();
         let (end, ended) = oneshot::channel();

@@ -3,7 +3,7 @@
 //! What a spec may say is checked where it is applied; here is only what needs names.
 use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
-    Constraint, Image, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy, ServiceMode,
+    Constraint, Image, Mount, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy, ServiceMode,
     ServiceSpec, TaskTemplate, UpdateConfig,
 };
 use minicloud_core::state::{ClusterState, Service};
@@ -23,6 +23,7 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         (Mode::Global, Some(_)) => return Err(ApiError::invalid("a global service has one task per node: leave --replicas out")),
     };
     let template = TaskTemplate::new(image);
+    let mounts = mounts(&name, request.mounts, &defaults);
     let resources = minicloud_core::spec::Resources {
         limit_memory_bytes: request.limit_memory_bytes.unwrap_or_default(),
         limit_cpu_millis: request.limit_cpu_millis.unwrap_or_default(),
@@ -34,11 +35,11 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         labels: request.labels,
         mode,
         task: TaskTemplate {
-            args: request.args,
-            env: request.env,
+            args: if request.args.is_empty() { defaults.args } else { request.args },
+            env: defaults.env.into_iter().chain(request.env).collect(),
             hostname: request.hostname,
-            mounts: request.mounts,
-            http_port: request.http_port.unwrap_or(template.http_port),
+            mounts,
+            http_port: request.http_port.or(defaults.http_port).unwrap_or(template.http_port),
             concurrency: request.concurrency.or(defaults.concurrency),
             resources,
             restart: request.restart.applied_to(RestartPolicy::default()),
@@ -57,6 +58,17 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         update: request.update.applied_to(UpdateConfig::default()),
         rollback: request.rollback.applied_to(UpdateConfig::default()),
     })
+}
+
+/// The mounts that were asked for, and a volume of the service's own at each further path where the image needs one.
+fn mounts(service: &str, mut mounts: Vec<Mount>, defaults: &ImageDefaults) -> Vec<Mount> {
+    for target in &defaults.volumes {
+        if !mounts.iter().any(|mount| mount.target == *target) {
+            let part: String = target.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            mounts.push(Mount { volume: format!("{service}{}", part.trim_end_matches('-')), target: target.clone(), read_only: false });
+        }
+    }
+    mounts
 }
 
 /// The service's spec with the request's changes. `image`: the new one, resolved.
@@ -256,7 +268,7 @@ mod tests {
     }
 
     fn created(request: CreateService) -> Result<ServiceSpec, ApiError> {
-        create(&ClusterState::default(), request, image(), ImageDefaults { concurrency: Some(4) })
+        create(&ClusterState::default(), request, image(), ImageDefaults { concurrency: Some(4), ..Default::default() })
     }
 
     fn service(spec: ServiceSpec) -> Service {
@@ -273,6 +285,34 @@ mod tests {
         assert_eq!(spec.mode, ServiceMode::Replicated { replicas: 1 });
         assert_eq!(spec.task.concurrency, Some(4));
         assert_eq!(created(CreateService { concurrency: Some(1), ..Default::default() }).unwrap().task.concurrency, Some(1));
+    }
+
+    #[test]
+    fn what_an_image_wants_gives_way_to_what_is_asked_for() {
+        let defaults = || ImageDefaults {
+            args: vec!["--all".into()],
+            env: [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "1".to_owned())].into(),
+            http_port: Some(5000),
+            volumes: vec!["/data".into(), "/var/log/".into()],
+            ..Default::default()
+        };
+        let made = |request| create(&ClusterState::default(), request, image(), defaults()).unwrap().task;
+        let plain = made(CreateService { name: Some("hub".into()), ..Default::default() });
+        assert_eq!((plain.args, plain.http_port), (vec!["--all".to_owned()], 5000));
+        let volumes: Vec<_> = plain.mounts.iter().map(|mount| (mount.volume.as_str(), mount.target.as_str())).collect();
+        assert_eq!(volumes, [("hub-data", "/data"), ("hub-var-log", "/var/log/")]);
+        let asked = made(CreateService {
+            args: vec!["--one".into()],
+            env: [("B".to_owned(), "2".to_owned())].into(),
+            http_port: Some(80),
+            mounts: vec![Mount { volume: "mine".into(), target: "/data".into(), read_only: true }],
+            ..Default::default()
+        });
+        assert_eq!(
+            (asked.args, asked.http_port, asked.env["A"].as_str(), asked.env["B"].as_str()),
+            (vec!["--one".to_owned()], 80, "1", "2")
+        );
+        assert_eq!((asked.mounts.len(), asked.mounts[0].volume.as_str()), (2, "mine"));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 
 use crate::api::types::ManagerStatus;
 use minicloud_core::id::{ClusterId, NodeId};
-use minicloud_core::spec::Digest;
 use minicloud_core::state::Role;
 
 /// `GET /v1/version`
@@ -82,16 +81,4 @@ pub struct JoinToken {
     /// Where a new node can join: this node's address.
     #[schema(value_type = String)]
     pub address: SocketAddr,
-}
-
-/// A component that this node can run without asking another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ImageSummary {
-    /// A bundled name, or the digest for one that came as a file.
-    pub name: String,
-    pub digest: Digest,
-    /// Size of the component in bytes.
-    pub size: u64,
-    /// It travels inside the binary.
-    pub bundled: bool,
 }
