@@ -13,7 +13,7 @@ use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::service::Service;
 use crate::volume::Volume;
-use crate::{connect, demo, output};
+use crate::{connect, demo, output, transfer};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -30,7 +30,7 @@ First steps:
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node"]),
     ("What runs on it", &["service", "network", "volume"]),
-    ("Images", &["build", "images", "image", "tag"]),
+    ("Images", &["build", "tag", "push", "pull", "images", "image"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
 
@@ -116,6 +116,10 @@ enum Command {
     Image(Image),
     /// Give an image a further name
     Tag(images::Tag),
+    /// Hand an image to the registry in its name
+    Push(transfer::Push),
+    /// Fetch an image from a registry
+    Pull(transfer::Pull),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
     /// Run DockerCoins on a cluster of its own on this machine
@@ -148,6 +152,8 @@ impl Cli {
             Command::Images(ls) => block_on(async { ls.run(&connect::client(&choice).await?).await }),
             Command::Image(image) => block_on(async { image.run(&connect::client(&choice).await?).await }),
             Command::Tag(tag) => block_on(async { tag.run(&connect::client(&choice).await?).await }),
+            Command::Push(push) => block_on(async { push.run(&connect::client(&choice).await?).await }),
+            Command::Pull(pull) => block_on(async { pull.run(&connect::client(&choice).await?).await }),
             Command::Proxy(proxy) => block_on(async { proxy.run(connect::client(&choice).await?).await }),
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),

@@ -5,6 +5,8 @@ use anyhow::{Context, bail};
 use minicloud_node::client::Client;
 use minicloud_node::images::Reference;
 
+use crate::transfer;
+
 /// Bytes of a component that is worth sending: beyond it the file is something else.
 const COMPONENT_BYTES_MAX: u64 = 512 << 20;
 
@@ -47,6 +49,10 @@ impl ImageArgument {
             ImageArgument::Name(name) if Path::new(&name).is_file() && !is_known(&name, client).await => {
                 bail!("there is no image '{name}'; if you mean the file, write ./{name}")
             }
+            ImageArgument::Name(name) if has_registry(&name) => {
+                let image = transfer::resolve(client, &name).await?;
+                Ok(ResolvedImage { image: image.summary.digest.to_string(), name: Some(name) })
+            }
             ImageArgument::Name(name) => Ok(ResolvedImage { image: name, name: None }),
             ImageArgument::File(path) => {
                 let component = read(&path)?;
@@ -55,6 +61,10 @@ impl ImageArgument {
             }
         }
     }
+}
+
+fn has_registry(name: &str) -> bool {
+    name.parse::<Reference>().is_ok_and(|reference| reference.registry.is_some())
 }
 
 /// Whether the node has an image of that name. In doubt it has: it says itself what it has not.

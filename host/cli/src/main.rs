@@ -23,6 +23,7 @@ mod proxy;
 mod render;
 mod service;
 mod tasks;
+mod transfer;
 mod unsupported;
 mod usage;
 mod volume;

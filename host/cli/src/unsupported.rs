@@ -57,7 +57,7 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ("--log-opt", ONE_LOG),
     ("--stop-signal", NO_SIGNAL),
     ("--container-label", "a task has no labels of its own; label the service with --label"),
-    ("--with-registry-auth", "a component file travels through the cluster by itself, no registry is asked"),
+    ("--with-registry-auth", "the node that is asked fetches the image, and it travels through the cluster by itself"),
     ("--no-resolve-image", "an image is always resolved to its digest, so that every task runs the same bytes"),
 ];
 
@@ -89,7 +89,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("exec", "a component is one program and cannot be entered; see 'minicloud service logs'"),
     ("attach", "a task has no terminal; see 'minicloud service logs -f'"),
     ("container", "tasks run components; see 'minicloud service ps' and 'minicloud node ps'"),
-    ("login", "there is no registry to log in to; a component file travels through the cluster by itself"),
+    ("login", "logins are taken from the docker config file (~/.docker/config.json)"),
 ];
 
 /// Commands that a later version will have.

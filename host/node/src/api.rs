@@ -16,6 +16,7 @@ mod node;
 mod service;
 pub mod socket;
 mod task;
+mod transfer;
 pub mod types;
 mod volume;
 
@@ -158,6 +159,8 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(image::inspect))
         .routes(routes!(image::tag))
         .routes(routes!(image::prune))
+        .routes(routes!(transfer::pull))
+        .routes(routes!(transfer::push))
         .split_for_parts()
 }
 

@@ -212,6 +212,16 @@ impl Client {
         self.upload(&format!("/v1/images?name={}&defaults={}", segment(name), segment(&defaults)), component).await
     }
 
+    /// How far it is, until the last line says how it ended.
+    pub async fn pull_image(&self, image: &TransferImage) -> Result<Lines<Transfer>> {
+        self.send_for_lines("/v1/images/pull", image).await
+    }
+
+    /// As [`Client::pull_image`].
+    pub async fn push_image(&self, image: &TransferImage) -> Result<Lines<Transfer>> {
+        self.send_for_lines("/v1/images/push", image).await
+    }
+
     pub async fn tag_image(&self, tag: &TagImage) -> Result<ImageSummary> {
         self.send(Method::POST, "/v1/images/tag", tag).await
     }

@@ -39,6 +39,7 @@ pub mod logs;
 pub mod member;
 #[cfg(test)]
 mod memory_stream;
+pub mod oci;
 pub mod overlay;
 mod socket_stream;
 #[cfg(test)]

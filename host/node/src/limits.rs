@@ -232,3 +232,14 @@ pub const PROGRESS_INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub const DNS_TCP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Answers that wait to be sent on one DNS connection.
 pub const DNS_TCP_ANSWERS_MAX: usize = 32;
+
+/// How long a connection to a registry may take to open.
+pub const REGISTRY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a registry may be silent within an answer.
+pub const REGISTRY_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long a registry is asked what a name stands for that this node knows already.
+pub const REGISTRY_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a component that are pushed at a time.
+pub const REGISTRY_PIECE_BYTES: usize = 256 << 10;
+/// Wait between two lines that tell how far a transfer is.
+pub const TRANSFER_INTERVAL: Duration = Duration::from_millis(100);

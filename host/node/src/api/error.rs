@@ -7,6 +7,7 @@ use minicloud_core::command::Rejection;
 use super::types::{ErrorBody, ErrorKind};
 use crate::cluster::ProposeError;
 use crate::images::ImageError;
+use crate::oci::OciError;
 
 /// Why there is no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,23 @@ impl From<ImageError> for ApiError {
             ImageError::Store(_) => ErrorKind::Internal,
         };
         ApiError::new(kind, error.to_string())
+    }
+}
+
+impl From<OciError> for ApiError {
+    fn from(error: OciError) -> ApiError {
+        let kind = match error {
+            OciError::NotFound { .. } => ErrorKind::NotFound,
+            OciError::Unreachable { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Invalid,
+        };
+        ApiError::new(kind, error.to_string())
+    }
+}
+
+impl From<ApiError> for ErrorBody {
+    fn from(error: ApiError) -> ErrorBody {
+        error.0
     }
 }
 

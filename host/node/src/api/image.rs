@@ -135,7 +135,7 @@ pub async fn prune(api: State) -> Result<Json<PrunedImages>, ApiError> {
 }
 
 /// Stores a component here, sees whether it can run, and gives it to as many managers as a write of the log needs.
-async fn hand_in(api: &Context, component: Bytes) -> Result<StoredImage, ApiError> {
+pub(super) async fn hand_in(api: &Context, component: Bytes) -> Result<StoredImage, ApiError> {
     let managers = api.read().await?.managers();
     let taken = api.images.take(&component).await?;
     let digest = taken.image.digest;
@@ -150,7 +150,7 @@ async fn hand_in(api: &Context, component: Bytes) -> Result<StoredImage, ApiErro
 }
 
 /// The image that a user means; by name, or by digest.
-async fn find(api: &Context, image: &str) -> Result<(Option<Reference>, Digest, ImageDefaults), ApiError> {
+pub(super) async fn find(api: &Context, image: &str) -> Result<(Option<Reference>, Digest, ImageDefaults), ApiError> {
     if image.parse::<Digest>().is_ok() {
         let (image, defaults) = api.images.resolve(image, None).await?;
         return Ok((None, image.digest, defaults));
@@ -189,11 +189,11 @@ fn own_tasks(api: &Context) -> BTreeSet<Digest> {
     view.tasks.values().map(|task| task.template.image.digest).collect()
 }
 
-async fn stored(api: &Context) -> Result<Vec<StoredImage>, ApiError> {
+pub(super) async fn stored(api: &Context) -> Result<Vec<StoredImage>, ApiError> {
     api.images.list().await.map_err(internal)
 }
 
-fn internal(error: std::io::Error) -> ApiError {
+pub(super) fn internal(error: std::io::Error) -> ApiError {
     ApiError::new(ErrorKind::Internal, error.to_string())
 }
 
@@ -204,7 +204,7 @@ fn defaults(text: Option<&str>) -> Result<ImageDefaults, ApiError> {
     Ok(defaults)
 }
 
-fn parse(name: &str) -> Result<Reference, ApiError> {
+pub(super) fn parse(name: &str) -> Result<Reference, ApiError> {
     name.parse().map_err(|error: ParseReferenceError| ApiError::invalid(error.to_string()))
 }
 
@@ -225,7 +225,7 @@ fn shown(reference: &Reference, named: bool) -> String {
     if named { reference.to_string() } else { reference.short() }
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }
 

@@ -20,7 +20,7 @@ use super::types::{
     Changed, CreateService, Created, ErrorBody, Mode, PortProblem, Progress, RollbackService, ScaleServices, ServiceDetail, ServiceSummary,
     ServiceUsage, ServiceVip, UpdateService,
 };
-use super::{Context, State, task};
+use super::{Context, State, task, transfer};
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
 use progress::desired_tasks;
@@ -49,9 +49,10 @@ pub async fn list(api: State) -> Result<Json<Vec<ServiceSummary>>, ApiError> {
 )]
 pub async fn create(api: State, Body(request): Body<CreateService>) -> Result<Json<Created>, ApiError> {
     let state = api.read().await?;
-    let (image, defaults) = api.images.resolve(&request.image, request.image_name.as_deref()).await?;
+    let (image, defaults, mut warnings) = transfer::resolve(&api, &request.image, request.image_name.as_deref()).await?;
     let spec = spec::create(&state, request, image, defaults)?;
-    let (id, name, warnings) = (ServiceId(api.random_id()), spec.name.clone(), spec::warnings(&state, &spec));
+    let (id, name) = (ServiceId(api.random_id()), spec.name.clone());
+    warnings.extend(spec::warnings(&state, &spec));
     let applied = api.change(Command::CreateService { id, spec: Box::new(spec) }).await?;
     Ok(Json(Created { id: id.to_string(), name, index: applied.index, warnings }))
 }
@@ -92,9 +93,12 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Servic
     responses((status = 200, body = Changed), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
 )]
 pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<UpdateService>) -> Result<Json<Changed>, ApiError> {
-    let image = match &request.image {
-        Some(image) => Some(api.images.resolve(image, request.image_name.as_deref()).await?),
-        None => None,
+    let (image, image_warnings) = match &request.image {
+        Some(image) => {
+            let (image, defaults, warnings) = transfer::resolve(&api, image, request.image_name.as_deref()).await?;
+            (Some((image, defaults)), warnings)
+        }
+        None => (None, Vec::new()),
     };
     // Another change may come between reading and proposing; without a version of the user's own, ours is made again.
     let mut tries = if request.version.is_some() { 1 } else { API_STALE_TRIES_MAX };
@@ -103,7 +107,7 @@ pub async fn update(api: State, Path(name): Path<String>, Body(request): Body<Up
         let state = api.read().await?;
         let service = state.find_service(&name)?;
         let spec = spec::update(&state, service, &request, image.clone())?;
-        let warnings = spec::warnings(&state, &spec);
+        let warnings = [image_warnings.clone(), spec::warnings(&state, &spec)].concat();
         let command = Command::UpdateService { id: service.id, version: request.version.unwrap_or(service.version), spec: Box::new(spec) };
         match api.try_change(command).await {
             Ok(applied) => return changed(applied.index, warnings),

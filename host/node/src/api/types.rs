@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use minicloud_core::id::Index;
 
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
-pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage};
+pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage, Transfer, TransferImage};
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};

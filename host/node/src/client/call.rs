@@ -34,6 +34,12 @@ impl Client {
         Ok(Lines::new(success(response).await?.into_body()))
     }
 
+    pub(super) async fn send_for_lines<T>(&self, path: &str, body: &impl Serialize) -> Result<Lines<T>> {
+        let body = serde_json::to_vec(body).map_err(broken)?;
+        let response = self.exchange(Method::POST, path, "application/json", body.into()).await?;
+        Ok(Lines::new(success(response).await?.into_body()))
+    }
+
     pub(super) async fn upgrade(&self, path: &str) -> Result<NetworkStream> {
         let mut request = self.request(Method::POST, path, "", Bytes::new())?;
         request.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));

@@ -3,7 +3,9 @@ use minicloud_core::spec::Digest;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::ErrorBody;
 use crate::images::ImageDefaults;
+use crate::oci::Login;
 
 /// A component that this node can run without asking another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -73,4 +75,32 @@ pub struct RemovedImage {
 pub struct PrunedImages {
     pub digests: Vec<Digest>,
     pub bytes: u64,
+}
+
+/// `POST /v1/images/pull` and `/v1/images/push`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransferImage {
+    /// A name with a registry.
+    pub image: String,
+    /// Without it the docker config file of the node's own user is asked.
+    #[serde(default)]
+    pub login: Option<Login>,
+    /// When the registry cannot be reached, a component that has this name on the node will do.
+    #[serde(default)]
+    pub known_will_do: bool,
+}
+
+/// How far a pull or a push is; the last one has `image` or `error`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transfer {
+    pub done_bytes: u64,
+    /// 0: not known yet.
+    pub total_bytes: u64,
+    #[serde(default)]
+    pub image: Option<ImageDetail>,
+    #[serde(default)]
+    pub error: Option<ErrorBody>,
+    /// What the user should know though it was done.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
