@@ -53,10 +53,34 @@ const CLIENTS: &[(&str, &str)] = &[
     ("redis-cli", "redis-tools"),
     ("httping", "httping"),
     ("ip", "iproute2"),
+    ("skopeo", "skopeo"),
 ];
+
+/// Where the tests look for the client of registries that comes from PyPI, in the target folder.
+const ORAS_VENV: &str = "oras";
 
 /// Installs the clients where that is possible; tests that miss theirs count as skipped.
 pub fn clients() -> anyhow::Result<()> {
+    debian_clients()?;
+    if let Err(error) = oras() {
+        eprintln!("note: tests that need oras are skipped: {error:#}");
+    }
+    Ok(())
+}
+
+/// The package `oras` of PyPI, in an environment of its own.
+fn oras() -> anyhow::Result<()> {
+    let venv = run::target_dir().join(ORAS_VENV).display().to_string();
+    let python = format!("{venv}/bin/python");
+    if run::output(&python, &["-c", "import oras"]).is_some() {
+        return Ok(());
+    }
+    ensure!(run::exists("python3"), "there is no python3 to make its environment with");
+    run::program(".", "python3", &["-m", "venv", &venv])?;
+    run::program(".", &python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "oras"])
+}
+
+fn debian_clients() -> anyhow::Result<()> {
     let missing: Vec<_> = CLIENTS.iter().filter(|(program, _)| !run::exists(program)).collect();
     if missing.is_empty() {
         return Ok(());
