@@ -73,6 +73,53 @@ fn a_rolling_update_drops_no_request() {
     assert!(failed.is_empty() && answered > 0, "{answered} answered, {failed:?}");
 }
 
+/// Requests to a published port, one after the other, while `work` goes on: how many were answered, and what failed.
+fn under_load(node: &Node, port: u16, work: impl FnOnce()) -> (usize, Vec<Option<(u16, String)>>) {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let (mut answered, mut failed) = (0, Vec::new());
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                match node.http(port, "/") {
+                    Some((200, _)) => answered += 1,
+                    other => failed.push(other),
+                }
+            }
+            (answered, failed)
+        });
+        work();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        client.join().unwrap()
+    })
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_and_drops_no_request() {
+    let cluster = Cluster::with_workers(1);
+    let node = &cluster.nodes[0];
+    let create = ["service", "create", "--name", "web", "--replicas", "3", "-p", "8001:80", "--update-failure-action", "rollback"];
+    node.ok(&[&create[..], &["--health-http", "/", "--health-interval", "200ms", "hasher"]].concat());
+    wait_for("it answers", || node.http(8001, "/"));
+    let bad = guest("test_cli3");
+    let (answered, failed) = under_load(node, 8001, || {
+        let update = ["service", "update", "--image", bad.to_str().unwrap(), "--args", "exit 3", "--no-healthcheck", "web"];
+        let refused = node.refused(&update);
+        assert!(refused.contains("update rolled back: task web.1 failed: exit code 3"), "{refused}");
+        let web = node.json(&["service", "inspect", "web"]).unwrap()[0].clone();
+        assert_eq!((&web["update"]["state"], &web["image"]), (&"rollback_completed".into(), &"hasher".into()));
+        // A version that never becomes healthy: no task of it is ever asked by a client.
+        let refused = node.refused(&["service", "update", "--health-http", "/absent", "--health-retries", "1", "web"]);
+        assert!(refused.contains("health check never succeeded: GET :80/absent: status 404"), "{refused}");
+        node.ok(&["service", "update", "--env-add", "VERSION=3", "web"]);
+        node.ok(&["service", "rollback", "web"]);
+    });
+    assert!(failed.is_empty() && answered > 0, "{answered} answered, {failed:?}");
+    assert!(spec(node, "web")["task"]["env"].as_object().unwrap().is_empty());
+    node.ok(&["service", "update", "--rollback", "web"]);
+    assert_eq!(spec(node, "web")["task"]["env"]["VERSION"], "3", "a second time goes forward again");
+    assert_eq!(node.running("web")[0]["health"], "healthy");
+}
+
 #[test]
 fn dnsrr_and_host_mode_are_kept() {
     let cluster = Cluster::with_workers(1);
