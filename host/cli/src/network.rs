@@ -122,7 +122,7 @@ fn pretty(network: &NetworkDetail, now_ms: u64) -> String {
     facts(&[
         ("ID", summary.id.to_string()),
         ("Name", summary.name.clone()),
-        ("Labels", labels(&network.labels)),
+        ("Labels", labels(&summary.labels)),
         ("Driver", summary.driver.clone()),
         ("Scope", summary.scope.clone()),
         ("Subnet", subnet_text(summary)),
@@ -177,6 +177,7 @@ mod tests {
             subnet: Some("10.1.0.0/16".parse().unwrap()),
             internal: false,
             attachable: false,
+            labels: Default::default(),
         };
         let expected = "\
 NETWORK ID     NAME    DRIVER    SCOPE     SUBNET

@@ -104,7 +104,7 @@ fn pretty(volume: &VolumeDetail, now_ms: u64) -> String {
     facts(&[
         ("ID", summary.id.to_string()),
         ("Name", summary.name.clone()),
-        ("Labels", labels(&volume.labels)),
+        ("Labels", labels(&summary.labels)),
         ("Driver", summary.driver.clone()),
         ("Node", summary.node.clone().unwrap_or_else(|| "none yet".to_owned())),
         ("Services", volume.services.join(", ")),
@@ -143,7 +143,13 @@ mod tests {
 
     #[test]
     fn the_table_is_docker_s_with_the_node() {
-        let data = VolumeSummary { id: VolumeId(1), name: "data".into(), driver: "local".into(), node: Some("node2".into()) };
+        let data = VolumeSummary {
+            id: VolumeId(1),
+            name: "data".into(),
+            driver: "local".into(),
+            node: Some("node2".into()),
+            labels: Default::default(),
+        };
         let fresh = VolumeSummary { name: "fresh".into(), node: None, ..data.clone() };
         let expected = "\
 DRIVER   VOLUME NAME   NODE

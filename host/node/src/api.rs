@@ -141,6 +141,7 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(task::of_node))
         .routes(routes!(service::list, service::create))
         .routes(routes!(service::scale))
+        .routes(routes!(service::declare))
         .routes(routes!(service::inspect, service::remove))
         .routes(routes!(service::update))
         .routes(routes!(service::rollback))

@@ -108,6 +108,11 @@ impl Client {
         self.send(Method::POST, "/v1/services", service).await
     }
 
+    /// Creates the service, or changes of it what differs.
+    pub async fn declare_service(&self, service: &CreateService) -> Result<Declared> {
+        self.send(Method::POST, "/v1/services/declare", service).await
+    }
+
     pub async fn service(&self, service: &str) -> Result<ServiceDetail> {
         self.get(&format!("/v1/services/{}", segment(service))).await
     }

@@ -128,6 +128,7 @@ impl Create {
             mode: self.mode,
             replicas: self.replicas,
             networks: self.network,
+            aliases: Default::default(),
             endpoint_mode: self.endpoint_mode,
             ports: self.publish.into_iter().flat_map(|ports| ports.0).collect(),
             env: parse::resolve_env(variables, |key| std::env::var(key).ok()),

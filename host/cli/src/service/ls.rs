@@ -65,6 +65,7 @@ mod tests {
             replicas_desired: 3,
             image: "rng".into(),
             ports: vec![port],
+            labels: Default::default(),
         };
         let agent = ServiceSummary { id: ServiceId(36), name: "agent".into(), mode: Mode::Global, ports: Vec::new(), ..rng.clone() };
         let expected = "\

@@ -43,14 +43,14 @@ pub(super) fn replicas(name: &str, replicas: u32) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// A DNS label: lower-case letters, digits and inner hyphens.
+/// A DNS label, in which underscores are allowed too: `compose` and `stack` name a service `project_service`.
 pub(super) fn name(noun: &str, name: &str) -> Result<(), Rejection> {
-    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    let edges = !name.starts_with('-') && !name.ends_with('-');
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_';
+    let edges = !name.starts_with(['-', '_']) && !name.ends_with(['-', '_']);
     if name.is_empty() || name.len() > limits::NAME_CHARS_MAX || !edges || !name.bytes().all(inner) {
         let shown: String = name.chars().take(limits::NAME_CHARS_MAX).collect();
         return invalid(format!(
-            "'{shown}' cannot name a {noun}; use 1 to {} lower-case letters, digits and inner hyphens",
+            "'{shown}' cannot name a {noun}; use 1 to {} lower-case letters, digits, inner hyphens and underscores",
             limits::NAME_CHARS_MAX
         ));
     }

@@ -70,7 +70,6 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Networ
     services.sort();
     Ok(Json(NetworkDetail {
         summary: summary(network),
-        labels: network.spec.labels.clone(),
         services,
         tasks: state.tasks.values().filter(|task| task.is_live() && task.addresses.contains_key(&network.id)).count(),
         created_at_ms: network.created_at,
@@ -100,5 +99,6 @@ fn summary(network: &Network) -> NetworkSummary {
         subnet: network.subnet,
         internal: network.spec.internal,
         attachable: network.spec.attachable,
+        labels: network.spec.labels.clone(),
     }
 }

@@ -1,4 +1,5 @@
 //! Services. What a user declares becomes a spec in `spec`; how far the cluster is with it is told by `progress`.
+mod declare;
 mod progress;
 mod spec;
 mod usage;
@@ -23,6 +24,7 @@ use super::types::{
 use super::{Context, State, task, transfer};
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
+pub use declare::{__path_declare, declare};
 use progress::desired_tasks;
 
 #[utoipa::path(
@@ -225,6 +227,7 @@ fn summary(state: &ClusterState, service: &Service) -> ServiceSummary {
         replicas_desired: desired_tasks(state, service),
         image: service.spec.task.image.name.clone(),
         ports: service.ports_wanted().to_vec(),
+        labels: service.spec.labels.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Keys are in snake case and stable: scripts read them. New fields are added with a default, none is renamed.
 mod cluster;
+mod declared;
 mod image;
 mod logs;
 mod network;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 use minicloud_core::id::Index;
 
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
+pub use declared::{Declared, Outcome};
 pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage, Transfer, TransferImage};
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};

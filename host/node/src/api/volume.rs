@@ -64,12 +64,7 @@ pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<Volume
     let mounting = state.services.values().filter(|service| service.spec.task.mounts.iter().any(|mount| mount.volume == volume.spec.name));
     let mut services: Vec<String> = mounting.map(|service| service.spec.name.clone()).collect();
     services.sort();
-    Ok(Json(VolumeDetail {
-        summary: summary(&state, volume),
-        labels: volume.spec.labels.clone(),
-        services,
-        created_at_ms: volume.created_at,
-    }))
+    Ok(Json(VolumeDetail { summary: summary(&state, volume), services, created_at_ms: volume.created_at }))
 }
 
 #[utoipa::path(
@@ -100,5 +95,11 @@ pub async fn remove(api: State, Path(name): Path<String>) -> Result<Json<Changed
 }
 
 fn summary(state: &ClusterState, volume: &Volume) -> VolumeSummary {
-    VolumeSummary { id: volume.id, name: volume.spec.name.clone(), driver: DRIVER.to_owned(), node: node_name(state, volume.node) }
+    VolumeSummary {
+        id: volume.id,
+        name: volume.spec.name.clone(),
+        driver: DRIVER.to_owned(),
+        node: node_name(state, volume.node),
+        labels: volume.spec.labels.clone(),
+    }
 }

@@ -1,6 +1,8 @@
 //! From what a user asked for to a spec: names become ids, what is absent gets its default or stays as it was.
 //!
 //! What a spec may say is checked where it is applied; here is only what needs names.
+use std::collections::BTreeMap;
+
 use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
     Constraint, Image, Mount, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy, ServiceMode,
@@ -52,7 +54,7 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
             stop_grace_ms: request.stop_grace_ms.unwrap_or(template.stop_grace_ms),
             ..template
         },
-        networks: networks(state, &request.networks)?,
+        networks: attachments(state, &request.networks, &request.aliases)?,
         endpoint_mode: request.endpoint_mode,
         ports: request.ports,
         update: request.update.applied_to(UpdateConfig::default()),
@@ -246,6 +248,21 @@ fn preferences(texts: &[String]) -> Result<Vec<PlacementPreference>, ApiError> {
 
 fn networks(state: &ClusterState, names: &[String]) -> Result<Vec<NetworkAttachment>, ApiError> {
     names.iter().map(|name| Ok(NetworkAttachment { network: find_network(state, name)?, aliases: Vec::new() })).collect()
+}
+
+fn attachments(
+    state: &ClusterState,
+    names: &[String],
+    aliases: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<NetworkAttachment>, ApiError> {
+    if let Some(name) = aliases.keys().find(|name| !names.contains(name)) {
+        return Err(ApiError::invalid(format!("the service has aliases on network '{name}' and is not on it")));
+    }
+    let mut attachments = networks(state, names)?;
+    for (attachment, name) in attachments.iter_mut().zip(names) {
+        attachment.aliases = aliases.get(name).cloned().unwrap_or_default();
+    }
+    Ok(attachments)
 }
 
 fn find_network(state: &ClusterState, name: &str) -> Result<NetworkId, ApiError> {

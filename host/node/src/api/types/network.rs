@@ -20,6 +20,8 @@ pub struct NetworkSummary {
     pub subnet: Option<Ipv4Net>,
     pub internal: bool,
     pub attachable: bool,
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// `GET /v1/networks/{network}`
@@ -27,7 +29,6 @@ pub struct NetworkSummary {
 pub struct NetworkDetail {
     #[serde(flatten)]
     pub summary: NetworkSummary,
-    pub labels: Labels,
     /// Names of the services on it.
     pub services: Vec<String>,
     /// Tasks with an address on it that are still to run.
@@ -61,6 +62,8 @@ pub struct VolumeSummary {
     pub driver: String,
     /// Hostname of the node that holds the data; absent until the first task that mounts it is placed.
     pub node: Option<String>,
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 /// `GET /v1/volumes/{volume}`
@@ -68,7 +71,6 @@ pub struct VolumeSummary {
 pub struct VolumeDetail {
     #[serde(flatten)]
     pub summary: VolumeSummary,
-    pub labels: Labels,
     /// Names of the services that mount it.
     pub services: Vec<String>,
     pub created_at_ms: Timestamp,

@@ -23,6 +23,8 @@ pub struct ServiceSummary {
     pub replicas_desired: u32,
     pub image: String,
     pub ports: Vec<PublishedPort>,
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +89,9 @@ pub struct CreateService {
     pub replicas: Option<u32>,
     #[serde(default)]
     pub networks: Vec<String>,
+    /// Further names of the service, by the network on which it has them.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub endpoint_mode: EndpointMode,
     #[serde(default)]
