@@ -4,6 +4,7 @@
 mod clients;
 mod cluster;
 mod commands;
+mod compose;
 mod damage;
 mod dockercoins;
 mod faults;

@@ -172,14 +172,19 @@ pub fn stop(choice: &Choice) -> anyhow::Result<()> {
     let folder = choice.for_running()?;
     let pid = process_id(&folder).filter(|_| data_dir::process_lives(&folder));
     let Some(pid) = pid else { bail!(connect::not_running(&folder, &choice.flag(&folder))) };
-    if let Err(error) = block_on(async { Client::connect_data_dir(&folder).await?.stop().await }) {
+    end_node(&folder, pid)?;
+    say!("The node in {} is stopped; start it again with '{}{} start'.", folder.display(), program(), choice.flag(&folder));
+    Ok(())
+}
+
+/// Tells the node to end, and waits until its process is gone.
+pub fn end_node(folder: &Path, pid: rustix::process::Pid) -> anyhow::Result<()> {
+    if let Err(error) = block_on(async { Client::connect_data_dir(folder).await?.stop().await }) {
         // A signal means the same to it, and needs nobody who answers.
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)
             .with_context(|| format!("{error:#}; process {} cannot be told", pid.as_raw_nonzero()))?;
     }
-    wait_for_end(pid, &folder)?;
-    say!("The node in {} is stopped; start it again with '{}{} start'.", folder.display(), program(), choice.flag(&folder));
-    Ok(())
+    wait_for_end(pid, folder)
 }
 
 /// Waits until the process is gone.
@@ -215,12 +220,12 @@ fn refuse_existing(choice: &Choice, folder: &Path, further: impl Fn() -> String)
 
 /// Whether a start makes the data directory, and so takes it away again when it fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Creates {
+pub enum Creates {
     Folder,
     Nothing,
 }
 
-fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -> anyhow::Result<Option<Client>> {
+pub fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Creates) -> anyhow::Result<Option<Client>> {
     let existed = folder.is_dir();
     std::fs::DirBuilder::new()
         .recursive(true)

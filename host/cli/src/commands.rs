@@ -6,12 +6,14 @@ use clap_complete::Shell;
 
 use crate::build::Build;
 use crate::cluster::{self, block_on};
+use crate::compose::Compose;
 use crate::data_dir::Choice;
 use crate::images::{self, Image};
 use crate::network::Network;
 use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::service::Service;
+use crate::stack::Stack;
 use crate::volume::Volume;
 use crate::{connect, demo, output, transfer};
 
@@ -29,8 +31,9 @@ First steps:
 /// Commands in the order in which `minicloud help` shows them.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node"]),
-    ("What runs on it", &["service", "network", "volume"]),
     ("Images", &["build", "tag", "push", "pull", "images", "image"]),
+    ("What runs on it", &["service", "network", "volume", "stack"]),
+    ("From a compose file, on this machine", &["compose"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
 
@@ -120,6 +123,11 @@ enum Command {
     Push(transfer::Push),
     /// Fetch an image from a registry
     Pull(transfer::Pull),
+    /// Services that are described in a file, deployed and changed together
+    #[command(subcommand)]
+    Stack(Stack),
+    /// Run the services of a compose file on this machine
+    Compose(Box<Compose>),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
     /// Run DockerCoins on a cluster of its own on this machine
@@ -154,6 +162,8 @@ impl Cli {
             Command::Tag(tag) => block_on(async { tag.run(&connect::client(&choice).await?).await }),
             Command::Push(push) => block_on(async { push.run(&connect::client(&choice).await?).await }),
             Command::Pull(pull) => block_on(async { pull.run(&connect::client(&choice).await?).await }),
+            Command::Stack(stack) => stack.run(&choice),
+            Command::Compose(compose) => compose.run(&choice),
             Command::Proxy(proxy) => block_on(async { proxy.run(connect::client(&choice).await?).await }),
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),

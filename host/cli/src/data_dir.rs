@@ -47,6 +47,11 @@ impl Choice {
         }
     }
 
+    /// Whether the user named a folder.
+    pub fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
     /// ` --data-dir DIR` where a printed command needs it.
     pub fn flag(&self, folder: &Path) -> String {
         match default_folder() {
@@ -95,8 +100,8 @@ fn entry_name(folder: &Path) -> String {
     hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Folders of the nodes that answer on their socket.
-fn running() -> anyhow::Result<Vec<PathBuf>> {
+/// Folders of the nodes of this user whose process lives.
+pub fn running() -> anyhow::Result<Vec<PathBuf>> {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::MetadataExt;
     let registry = registry();

@@ -12,6 +12,10 @@ impl Interrupted {
         Interrupted { see: format!("service ps {service}") }
     }
 
+    pub fn stack(stack: &str) -> Self {
+        Interrupted { see: format!("stack ps {stack}") }
+    }
+
     pub fn node(node: &str) -> Self {
         Interrupted { see: format!("node ps {node}") }
     }

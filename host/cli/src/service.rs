@@ -12,6 +12,7 @@ mod scale;
 mod update;
 
 use clap::Subcommand;
+pub use flags::Waiting;
 use minicloud_node::client::Client;
 
 #[derive(Subcommand)]

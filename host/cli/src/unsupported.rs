@@ -94,7 +94,7 @@ const COMMANDS: &[(&str, &str)] = &[
 
 /// Commands that a later version will have.
 const COMMANDS_LATER: &[&str] =
-    &["stack", "compose", "push", "pull", "secret", "config", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
+    &["push", "pull", "secret", "config", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
 
 /// What to say of a flag that clap does not know; `None`: it is a mistake.
 pub fn flag(flag: &str) -> Option<String> {
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn docker_s_commands_have_a_successor() {
         assert!(command("swarm").unwrap().contains("'minicloud init'"));
-        assert_eq!(command("stack").unwrap(), "'minicloud stack' is not supported yet");
+        assert_eq!(command("events").unwrap(), "'minicloud events' is not supported yet");
         assert_eq!(command("servise"), None);
     }
 }

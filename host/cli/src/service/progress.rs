@@ -111,7 +111,7 @@ async fn watch(client: &Client, service: &str, goal: Goal, screen: &mut Screen) 
 }
 
 /// Whether there is nothing more to wait for.
-fn end(service: &str, goal: Goal, progress: &Progress) -> Option<anyhow::Result<()>> {
+pub fn end(service: &str, goal: Goal, progress: &Progress) -> Option<anyhow::Result<()>> {
     if progress.removed {
         return Some(Err(anyhow::anyhow!("service {service} was removed meanwhile")));
     }

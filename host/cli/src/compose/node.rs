@@ -1,0 +1,144 @@
+//! The node that a project runs on: the one that the user has, else one of the project's own.
+//!
+//! A node of the project's own is marked by a file in its folder, so that `down` ends and removes no other.
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use minicloud_core::state::Availability;
+use minicloud_node::client::Client;
+use minicloud_node::node::{Addresses, Start};
+
+use crate::address;
+use crate::cluster::{Creates, end_node, launch};
+use crate::connect::holds_node;
+use crate::data_dir::{self, Choice, process_id, process_lives};
+
+/// Stands in the folder of a node that was started for a project.
+const MARK: &str = "compose-project";
+/// Folder of such nodes beside that of the user's own.
+const FOLDER: &str = "minicloud-compose";
+
+pub struct ProjectNode {
+    folder: PathBuf,
+    /// It was started for the project.
+    own: bool,
+}
+
+impl ProjectNode {
+    /// The node that the project is on, or would be; it may not run.
+    pub fn find(choice: &Choice, project: &str) -> anyhow::Result<ProjectNode> {
+        if choice.is_given() {
+            let folder = choice.for_new()?;
+            let own = is_own(&folder) || !holds_node(&folder);
+            return Ok(ProjectNode { folder, own });
+        }
+        let own = own_folder(project)?;
+        if holds_node(&own) {
+            return Ok(ProjectNode { folder: own, own: true });
+        }
+        let default = data_dir::default_folder()?;
+        let users: Vec<PathBuf> = data_dir::running()?.into_iter().filter(|folder| !is_own(folder)).collect();
+        match users.as_slice() {
+            _ if users.contains(&default) || process_lives(&default) => Ok(ProjectNode { folder: default, own: false }),
+            [] => Ok(ProjectNode { folder: own, own: true }),
+            [only] => Ok(ProjectNode { folder: only.clone(), own: false }),
+            several => {
+                let list: Vec<String> = several.iter().map(|folder| folder.display().to_string()).collect();
+                bail!("several nodes run here; say which one with --data-dir or MINICLOUD_DATA_DIR, one of {}", list.join(", "))
+            }
+        }
+    }
+
+    /// The node, running; where there is none it is made.
+    pub fn ensure(choice: &Choice, project: &str, address: Option<IpAddr>) -> anyhow::Result<(ProjectNode, Client)> {
+        let node = ProjectNode::find(choice, project)?;
+        if process_lives(&node.folder) {
+            if address.is_some() {
+                eprintln!("warning: --address means nothing now: the node runs already");
+            }
+            return Ok((node.marked()?, crate::cluster::block_on(client(&node.folder))?));
+        }
+        if !node.own && !holds_node(&node.folder) {
+            bail!("the node in {} does not run", node.folder.display());
+        }
+        let client = match holds_node(&node.folder) {
+            true => launch(&node.folder, Start::Open, false, Creates::Nothing)?,
+            false => launch(&node.folder, founding(address.unwrap_or(Ipv4Addr::LOCALHOST.into()))?, false, Creates::Folder)?,
+        };
+        let client = client.context("the node was started in the background")?;
+        Ok((ProjectNode { ..node }.mark()?, client))
+    }
+
+    fn marked(&self) -> anyhow::Result<ProjectNode> {
+        Ok(ProjectNode { folder: self.folder.clone(), own: is_own(&self.folder) })
+    }
+
+    fn mark(self) -> anyhow::Result<ProjectNode> {
+        if self.own {
+            std::fs::write(self.folder.join(MARK), "")?;
+        }
+        Ok(self)
+    }
+
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// There is such a node, running or not.
+    pub fn is_made(&self) -> bool {
+        holds_node(&self.folder)
+    }
+
+    pub fn runs(&self) -> bool {
+        process_lives(&self.folder)
+    }
+
+    /// A client of the node, which must run.
+    pub async fn client(&self, project: &str) -> anyhow::Result<Client> {
+        if !self.runs() {
+            bail!("project {project} does not run here; start it with 'minicloud compose up -d'");
+        }
+        client(&self.folder).await
+    }
+
+    /// Ends the process of a node of the project's own; its data stays.
+    pub fn end(&self) -> anyhow::Result<()> {
+        if let Some(pid) = process_id(&self.folder).filter(|_| self.own && self.runs()) {
+            end_node(&self.folder, pid)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a node of the project's own that was ended.
+    pub fn remove(&self) -> anyhow::Result<()> {
+        if self.own && is_own(&self.folder) && !self.runs() {
+            std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))?;
+        }
+        Ok(())
+    }
+}
+
+async fn client(folder: &Path) -> anyhow::Result<Client> {
+    Ok(Client::connect_data_dir(folder).await?)
+}
+
+fn is_own(folder: &Path) -> bool {
+    folder.join(MARK).is_file()
+}
+
+fn own_folder(project: &str) -> anyhow::Result<PathBuf> {
+    let users = data_dir::default_folder()?;
+    Ok(users.with_file_name(FOLDER).join(project))
+}
+
+/// A cluster of one node, whose published ports are at `ip`.
+fn founding(ip: IpAddr) -> anyhow::Result<Start> {
+    let reached = if ip.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { ip };
+    // Nobody joins it, so any port will do.
+    let socket = std::net::UdpSocket::bind((reached, 0)).with_context(|| format!("{reached} is no address of this machine"))?;
+    let listen = SocketAddr::new(reached, socket.local_addr()?.port());
+    let addresses = Addresses { listen, advertise: listen, ingress: ip, dns: address::default_dns(listen), port_offset: 0 };
+    let pool = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
+    Ok(Start::Found { addresses, availability: Availability::Active, address_pool: pool, hostname: None })
+}

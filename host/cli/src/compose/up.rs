@@ -1,0 +1,257 @@
+//! `compose up`
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use anyhow::bail;
+use clap::Args;
+use futures::future::{join_all, try_join_all};
+use minicloud_compose::{Condition, Project, Service, Wanted, start_order};
+use minicloud_node::api::types::{Outcome, UpdateService};
+use minicloud_node::client::Client;
+
+use super::declare::{self, Made};
+use super::image::{self, BuildWhen, Resolved};
+use super::labels;
+use super::logs::{Follow, Shape};
+use super::node::ProjectNode;
+use super::project::ProjectArgs;
+use super::{lifecycle, wait};
+use crate::cluster::block_on;
+use crate::data_dir::Choice;
+use crate::interrupt::interrupted;
+use crate::output::warn;
+use crate::parse;
+use crate::render::milliseconds_now;
+use crate::{address, service::progress};
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  minicloud compose up
+  minicloud compose up -d --build --scale worker=10
+  minicloud compose up -f compose.yml -f production.yml -p shop web")]
+pub struct Up {
+    /// Return when everything runs, and leave it running
+    #[arg(short, long)]
+    detach: bool,
+    /// Build services again though they were built
+    #[arg(long, conflicts_with = "no_build")]
+    build: bool,
+    /// Build nothing, not even what is missing
+    #[arg(long)]
+    no_build: bool,
+    /// Number of tasks of a service, in place of that of the file
+    #[arg(long, value_name = "SVC=N", value_parser = parse::scale)]
+    scale: Vec<(String, u32)>,
+    /// Replace every task though nothing changed
+    #[arg(long)]
+    force_recreate: bool,
+    /// Remove services of the project that the file does not have
+    #[arg(long)]
+    remove_orphans: bool,
+    /// Show when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+    /// Address of the node that is started for the project, and of its published ports [default: 127.0.0.1]
+    #[arg(long, value_name = "IP", value_parser = address::local_ip)]
+    address: Option<IpAddr>,
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Services to start, with those they need [default: all]
+    #[arg(value_name = "SVC")]
+    services: Vec<String>,
+}
+
+impl Up {
+    pub fn run(self, choice: &Choice, outer: &ProjectArgs) -> anyhow::Result<()> {
+        let scale: BTreeMap<String, u32> = self.scale.iter().cloned().collect();
+        if scale.len() < self.scale.len() {
+            bail!("--scale names a service twice; give each one number");
+        }
+        let wanted = Wanted { services: self.services.clone(), scale, ..Wanted::default() };
+        let project = self.project.within(outer).project(wanted)?;
+        if project.services.is_empty() {
+            bail!("project {} has no services to start", project.name);
+        }
+        let existed = ProjectNode::find(choice, &project.name)?.runs();
+        let (node, client) = ProjectNode::ensure(choice, &project.name, self.address)?;
+        if node.is_own() && !existed {
+            eprintln!("A node runs for project {}; 'minicloud compose down' ends it.", project.name);
+        }
+        let started_ms = milliseconds_now();
+        let outcome = block_on(async {
+            tokio::select! {
+                started = self.start(&client, &project) => started.map(|()| Started::Yes),
+                () = interrupted() => Ok(Started::Interrupted),
+            }
+        });
+        match outcome {
+            // A node that was made for a project of which nothing runs is no use to anybody.
+            Err(error)
+                if node.is_own() && !existed && block_on(labels::services(&client, &project.name)).is_ok_and(|all| all.is_empty()) =>
+            {
+                node.end()?;
+                node.remove()?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(Started::Yes) if self.detach => Ok(()),
+            Ok(Started::Yes) => {
+                let shape = Shape { timestamps: self.timestamps, ..Shape::default() };
+                block_on(self.follow(&client, &project, started_ms, shape))?;
+                finish(&node, &client, &project)
+            }
+            Ok(Started::Interrupted) if self.detach => bail!("interrupted; what was started goes on, see 'minicloud compose ps'"),
+            Ok(Started::Interrupted) => finish(&node, &client, &project),
+        }
+    }
+
+    async fn start(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
+        let when = match (self.build, self.no_build) {
+            (true, _) => BuildWhen::Always,
+            (_, true) => BuildWhen::Never,
+            _ => BuildWhen::Missing,
+        };
+        let images = images(client, project, when).await?;
+        for made in declare::surroundings(client, project).await? {
+            match made {
+                Made::Network(name) => eprintln!("Network {name}  created"),
+                Made::Volume(name) => eprintln!("Volume {name}  created"),
+            }
+        }
+        let needed = conditions(project);
+        for wave in start_order(&project.services)? {
+            let declared = wave.iter().map(|service| self.declare(client, service, &images[service.key.as_str()]));
+            try_join_all(declared).await?;
+            let waits =
+                wave.iter().flat_map(|service| needed.get(service.key.as_str()).into_iter().flatten().map(move |until| (service, until)));
+            try_join_all(waits.map(|(service, until)| wait::service(client, &service.name, *until))).await?;
+        }
+        self.orphans(client, project).await?;
+        let outcomes = join_all(project.services.iter().map(|service| wait::service(client, &service.name, Condition::Started))).await;
+        let mut failures = outcomes.into_iter().filter_map(Result::err);
+        // In the foreground their lines tell more.
+        match failures.next() {
+            Some(error) if self.detach => {
+                failures.for_each(|error| eprintln!("error: {error:#}"));
+                Err(error)
+            }
+            Some(error) => {
+                std::iter::once(error).chain(failures).for_each(|error| eprintln!("warning: {error:#}"));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn declare(&self, client: &Client, service: &Service, image: &Resolved) -> anyhow::Result<()> {
+        let declared = declare::service(client, service, image).await?;
+        warn(&declared.warnings);
+        let forced = declared.outcome == Outcome::Unchanged && (self.force_recreate || has_ended(client, &service.name).await?);
+        let said = match declared.outcome {
+            Outcome::Created => "created",
+            Outcome::Updated => "changed",
+            Outcome::Unchanged if forced => "started again",
+            Outcome::Unchanged => "unchanged",
+        };
+        if forced {
+            client.update_service(&service.name, &UpdateService { force: true, ..UpdateService::default() }).await?;
+        }
+        eprintln!("Service {}  {said}", service.key);
+        Ok(())
+    }
+
+    async fn orphans(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
+        let known =
+            |key: &str| project.services.iter().any(|service| service.key == key) || project.disabled.iter().any(|other| other == key);
+        let orphans: Vec<_> =
+            labels::services(client, &project.name).await?.into_iter().filter(|service| !known(labels::key(service))).collect();
+        if !self.remove_orphans {
+            let names: Vec<&str> = orphans.iter().map(labels::key).collect();
+            if !names.is_empty() {
+                eprintln!("warning: the project has services that the file has not: {}; --remove-orphans removes them", names.join(", "));
+            }
+            return Ok(());
+        }
+        for service in &orphans {
+            client.remove_service(&service.name).await?;
+            progress::wait_for_removal(client, &service.name, crate::service::Waiting { detach: false, quiet: true }).await?;
+            eprintln!("Service {}  removed", labels::key(service));
+        }
+        Ok(())
+    }
+
+    /// Shows the lines of all services until Ctrl-C, or until all of them are done.
+    async fn follow(&self, client: &Client, project: &Project, since_ms: u64, shape: Shape) -> anyhow::Result<()> {
+        let shown: Vec<String> = project.services.iter().filter(|service| service.attach).map(|service| service.key.clone()).collect();
+        let services = labels::chosen(client, &project.name, &shown).await?;
+        let mut follow = Follow::open(client, services, Some(since_ms), shape).await?;
+        tokio::select! {
+            ended = follow.run() => ended,
+            () = interrupted() => Ok(()),
+            over = all_over(client, project) => {
+                over?;
+                follow.drain().await
+            }
+        }
+    }
+}
+
+enum Started {
+    Yes,
+    Interrupted,
+}
+
+/// The end of an `up` in the foreground: everything stops, and the node too if it was started for the project.
+fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Result<()> {
+    eprintln!("Stopping project {}", project.name);
+    block_on(async {
+        tokio::select! {
+            stopped = lifecycle::stop(client, &project.name, &[]) => stopped,
+            () = interrupted() => bail!("interrupted; the services may still run, see 'minicloud compose ps'"),
+        }
+    })?;
+    node.end()
+}
+
+/// The image of every service by its key; those that are built are built one after the other, as each takes all cores.
+async fn images(client: &Client, project: &Project, when: BuildWhen) -> anyhow::Result<BTreeMap<String, Resolved>> {
+    let mut images = BTreeMap::new();
+    for service in &project.services {
+        images.insert(service.key.clone(), image::resolve(client, project, service, when).await?);
+    }
+    Ok(images)
+}
+
+/// What others wait for, by the key of the service they wait for.
+fn conditions(project: &Project) -> BTreeMap<&str, Vec<Condition>> {
+    let mut conditions: BTreeMap<&str, Vec<Condition>> = BTreeMap::new();
+    for need in project.services.iter().flat_map(|service| &service.needs) {
+        let known = conditions.entry(&need.key).or_default();
+        if !known.contains(&need.condition) {
+            known.push(need.condition);
+        }
+    }
+    conditions
+}
+
+/// Whether tasks of the service ended and nothing follows them.
+async fn has_ended(client: &Client, service: &str) -> anyhow::Result<bool> {
+    let first = client.watch_service(service).await?.next().await.transpose()?;
+    Ok(first.is_some_and(|progress| !progress.given_up.is_empty()))
+}
+
+/// Resolves when no task of the project runs or will run.
+async fn all_over(client: &Client, project: &Project) -> anyhow::Result<()> {
+    const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut live = false;
+        for service in &project.services {
+            let progress = client.watch_service(&service.name).await?.next().await.transpose()?;
+            live |= progress.is_some_and(|progress| progress.running > 0 || !(progress.is_hopeless() || progress.converged));
+        }
+        if !live {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Compose files on a node that is started for them, and stacks on a cluster.
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use crate::dockercoins::hashes;
+use crate::support::{Cluster, Node, guest, wait_for};
+
+const DOCKERCOINS: &str = "\
+services:
+  rng: {image: rng, ports: ['8001:80']}
+  hasher: {image: hasher, ports: ['8002:80']}
+  webui: {image: webui, ports: ['8000:80'], depends_on: [redis]}
+  redis: {image: redis, volumes: ['data:/data']}
+  worker: {image: worker, depends_on: [rng, hasher, redis]}
+volumes: {data: {}}
+";
+
+fn file(cluster: &Cluster, name: &str, text: &str) -> PathBuf {
+    let path = cluster.folder().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A place for a node that is not made yet, and the file of a project for it.
+fn project(text: &str) -> (Cluster, PathBuf) {
+    let mut cluster = Cluster::empty();
+    cluster.add_node();
+    let file = file(&cluster, "compose.yml", text);
+    (cluster, file)
+}
+
+fn up(node: &Node, file: &Path, further: &[&str]) -> String {
+    let address = node.ip.to_string();
+    let mut words = vec!["compose", "-p", "coins", "-f", file.to_str().unwrap(), "up", "--address", &address];
+    words.extend(further);
+    node.ok(&words)
+}
+
+fn compose(node: &Node, words: &[&str]) -> String {
+    node.ok(&[&["compose", "-p", "coins"], words].concat())
+}
+
+/// Tasks of the project that run, by their names.
+fn running(node: &Node) -> Vec<String> {
+    let text = compose(node, &["ps"]);
+    let lines = text.lines().skip(1).filter(|line| line.contains("Running "));
+    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_project_lives_from_up_to_down() {
+    let (cluster, file) = project(DOCKERCOINS);
+    let node = &cluster.nodes[0];
+    up(node, &file, &["-d", "--scale", "worker=2"]);
+    let first = wait_for("hashes are counted", || hashes(node));
+    wait_for("the count rises", || hashes(node).filter(|later| *later > first));
+    assert_eq!(running(node), ["hasher-1", "redis-1", "rng-1", "webui-1", "worker-1", "worker-2"]);
+    assert!(compose(node, &["top"]).contains("rng-1"));
+    let lines = wait_for("the worker's lines", || {
+        let lines = compose(node, &["logs", "worker", "rng"]);
+        lines.contains("worker-2  | ").then_some(lines)
+    });
+    assert!(lines.contains("rng-1     | ") && lines.contains("units of work done, updating hash counter"), "{lines}");
+    assert_eq!(compose(node, &["logs", "--tail", "1", "--no-log-prefix", "worker"]).lines().count(), 2);
+
+    up(node, &file, &["-d"]);
+    assert_eq!(running(node).len(), 5, "without --scale the file says how many");
+    compose(node, &["stop", "worker"]);
+    assert_eq!(running(node), ["hasher-1", "redis-1", "rng-1", "webui-1"]);
+    compose(node, &["stop"]);
+    assert!(running(node).is_empty());
+    compose(node, &["start"]);
+    assert_eq!(running(node).len(), 5);
+    let kept = wait_for("hashes are counted again", || hashes(node));
+    assert!(kept >= first, "redis kept its volume: {kept} after {first}");
+    compose(node, &["restart", "rng"]);
+    wait_for("the count rises again", || hashes(node).filter(|later| *later > kept));
+
+    compose(node, &["down"]);
+    assert!(node.pid().is_none_or(|pid| rustix::process::test_kill_process(pid).is_err()), "its node is ended");
+    assert!(node.data_dir.is_dir(), "its volume is kept");
+    up(node, &file, &["-d"]);
+    let again = wait_for("hashes are counted in the next run", || hashes(node));
+    assert!(again >= kept, "redis kept its volume: {again} after {kept}");
+    compose(node, &["down", "-v"]);
+    assert!(!node.data_dir.exists(), "nothing is left");
+}
+
+/// A command of the foreground, and its lines as they come.
+fn foreground(node: &Node, words: &[&str]) -> (Child, std::sync::mpsc::Receiver<String>) {
+    let mut child = node.command(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let (told, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+    (child, lines)
+}
+
+#[test]
+fn in_the_foreground_all_lines_are_shown_until_ctrl_c_stops_the_project() {
+    let (cluster, file) = project(DOCKERCOINS);
+    let node = &cluster.nodes[0];
+    let address = node.ip.to_string();
+    let (mut child, lines) = foreground(node, &["compose", "-p", "coins", "-f", file.to_str().unwrap(), "up", "--address", &address]);
+    let mut missing = vec!["worker-1  | ", "rng-1     | ", "webui-1   | "];
+    while !missing.is_empty() {
+        match lines.recv_timeout(crate::support::PATIENCE) {
+            Ok(line) => missing.retain(|start| !line.starts_with(start)),
+            Err(_) => panic!("no line begins with {missing:?}"),
+        }
+    }
+    let node_process = node.pid().expect("a node was started");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(rustix::process::test_kill_process(node_process).is_err(), "the node ended with it");
+    compose(node, &["start"]);
+    assert_eq!(running(node).len(), 5, "what was stopped is still there");
+    compose(node, &["down", "-v"]);
+}
+
+#[test]
+fn services_wait_for_those_they_need_and_a_project_that_is_done_ends() {
+    let (cluster, file) = project("");
+    let node = &cluster.nodes[0];
+    let component = guest("test-cli2");
+    let text = format!(
+        "services:\n  first: {{image: '{0}', command: [args, one]}}\n  second: {{image: '{0}', command: [args, two], depends_on: {{first: {{condition: service_completed_successfully}}}}}}\n",
+        component.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let lines = up(node, &file, &[]);
+    let (one, two) = (lines.find("first-1   | "), lines.find("second-1  | "));
+    assert!(one.is_some() && one < two, "{lines}");
+    compose(node, &["down"]);
+    assert!(!node.data_dir.exists());
+}
+
+#[test]
+fn what_is_wrong_in_a_file_starts_nothing() {
+    let (cluster, file) = project("services:\n  worker:\n    image: worker\n    enviroment: {A: 1}\n");
+    let node = &cluster.nodes[0];
+    let file_text = file.to_str().unwrap();
+    let typo = node.refused(&["compose", "-f", file_text, "up", "-d"]);
+    assert!(typo.contains("compose.yml:4:5: 'enviroment' is no key of a service; did you mean 'environment'?"), "{typo}");
+    std::fs::write(&file, "services: {worker: {image: worker}}\n").unwrap();
+    let scale = node.refused(&["compose", "-f", file_text, "up", "-d", "--scale", "wroker=3"]);
+    assert!(scale.contains("there is no service 'wroker'") && scale.contains("did you mean 'worker'?"), "{scale}");
+    let image = {
+        std::fs::write(&file, "services: {worker: {image: no-such-image}}\n").unwrap();
+        node.refused(&["compose", "-f", file_text, "up", "-d", "--address", &node.ip.to_string()])
+    };
+    assert!(image.contains("no-such-image"), "{image}");
+    assert!(!node.data_dir.exists(), "the node that was started for nothing is gone");
+}
+
+/// The example builds four services from source.
+#[test]
+fn dockercoins_is_built_and_runs_as_it_is() {
+    let mut cluster = Cluster::empty();
+    let node = cluster.add_node();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dockercoins/compose.yml");
+    up(node, &file, &["-d"]);
+    let first = wait_for("hashes are counted", || hashes(node));
+    wait_for("the count rises", || hashes(node).filter(|later| *later > first));
+    assert_eq!(node.http(8001, "/").unwrap().1, "RNG running on coins_rng-1\n");
+    assert!(node.ok(&["images"]).contains("coins-worker"));
+    compose(node, &["down", "-v"]);
+    assert!(!node.data_dir.exists());
+}
+
+#[test]
+fn a_dockerfile_is_told_what_is_built_here() {
+    let (cluster, file) = project("services:\n  web:\n    build: ./web\n");
+    let node = &cluster.nodes[0];
+    let folder = cluster.folder().join("web");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
+    let refused = node.refused(&["compose", "-f", file.to_str().unwrap(), "up", "-d", "--address", &node.ip.to_string()]);
+    for part in ["compose.yml:3:", "minicloud builds Wasm", "Cargo.toml", "minicloud.toml", "examples/dockercoins"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    assert!(!node.data_dir.exists(), "nothing is left of the attempt");
+}
+
+#[test]
+fn a_stack_is_deployed_changed_and_removed() {
+    let cluster = Cluster::with_workers(2);
+    let node = &cluster.nodes[0];
+    let path = file(&cluster, "stack.yml", &format!("{DOCKERCOINS}\n"));
+    let path = path.to_str().unwrap();
+    let deployed = node.ok(&["stack", "deploy", "-c", path, "coins"]);
+    assert!(deployed.contains("Creating service coins_worker") && deployed.contains("Stack coins converged"), "{deployed}");
+    let first = wait_for("hashes are counted", || hashes(node));
+    wait_for("the count rises", || hashes(node).filter(|later| *later > first));
+    assert!(node.ok(&["stack", "ls"]).lines().any(|line| line.split_whitespace().eq(["coins", "5"])));
+    assert!(node.ok(&["stack", "services", "coins"]).contains("coins_redis"));
+    let tasks = |node: &Node| {
+        let tasks = node.json(&["stack", "ps", "coins"]).unwrap();
+        let mut ids: Vec<String> = tasks.as_array().unwrap().iter().map(|task| task["id"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    let before = tasks(node);
+    assert_eq!(before.len(), 5);
+
+    let again = node.ok(&["stack", "deploy", "-c", path, "coins"]);
+    assert_eq!(again.matches("Unchanged: service").count(), 5, "{again}");
+    assert_eq!(tasks(node), before, "not a task was replaced");
+
+    let changed = DOCKERCOINS
+        .replace("worker, depends_on", "worker, deploy: {replicas: 3}, depends_on")
+        .replace("image: hasher", "image: hasher, labels: [a=b]");
+    std::fs::write(path, changed.replace("  webui:", "  page:")).unwrap();
+    // The page's port is still taken by the service of its old name.
+    let pruned = node.ok(&["stack", "deploy", "-c", path, "--prune", "coins"]);
+    assert!(pruned.contains("Removing service coins_webui") && pruned.contains("Creating service coins_page"), "{pruned}");
+    assert!(pruned.contains("Updating service coins_worker") && pruned.contains("Unchanged: service coins_rng"), "{pruned}");
+    assert_eq!(node.running("coins_worker").len(), 3);
+
+    std::fs::write(path, changed.replace("image: rng", "image: rng, deploy: {placement: {constraints: ['node.labels.moon==full']}}"))
+        .unwrap();
+    let refused = node.refused(&["stack", "deploy", "-c", path, "--timeout", "2s", "--prune", "coins"]);
+    assert!(refused.contains("stack coins has not converged") && refused.contains("no suitable node"), "{refused}");
+    node.ok(&["stack", "rm", "coins"]);
+    assert_eq!(node.ok(&["service", "ls", "-q"]), "");
+    assert!(node.refused(&["stack", "ps", "coins"]).contains("there is no stack 'coins'"));
+    assert!(node.ok(&["volume", "ls"]).contains("coins_data"), "volumes stay");
+}
