@@ -211,7 +211,7 @@ mod tests {
         .unwrap();
         let json = serde_json::to_value(&service).unwrap();
         let expected = serde_json::json!({
-            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "networks": ["a", "b"],
+            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "networks": ["a", "b"], "aliases": {},
             "endpoint_mode": "dnsrr",
             "ports": [
                 {"published": 8000, "target": 80, "protocol": "tcp", "mode": "ingress", "address": null},
