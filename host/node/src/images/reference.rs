@@ -98,7 +98,10 @@ fn is_host(part: &str) -> bool {
 
 fn is_authority(host: &str) -> bool {
     let parsed = host.parse::<http::uri::Authority>();
-    parsed.is_ok_and(|authority| !authority.host().is_empty() && !host.contains('@') && !host.ends_with(':'))
+    parsed.is_ok_and(|authority| {
+        let port_is_a_number = authority.host().len() == host.len() || authority.port_u16().is_some();
+        !authority.host().is_empty() && !host.contains('@') && port_is_a_number
+    })
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, from the distribution specification.
