@@ -2,6 +2,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Instant;
 
 use crate::dockercoins::hashes;
 use crate::support::{Cluster, Node, guest, wait_for};
@@ -102,9 +103,10 @@ fn in_the_foreground_all_lines_are_shown_until_ctrl_c_stops_the_project() {
     let node = &cluster.nodes[0];
     let address = node.ip.to_string();
     let (mut child, lines) = foreground(node, &["compose", "-p", "coins", "-f", file.to_str().unwrap(), "up", "--address", &address]);
-    let mut missing = vec!["worker-1  | ", "rng-1     | ", "webui-1   | "];
+    let mut missing = vec!["worker-1  | ", "rng-1     | ", "hasher-1  | "];
+    let deadline = Instant::now() + crate::support::PATIENCE;
     while !missing.is_empty() {
-        match lines.recv_timeout(crate::support::PATIENCE) {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => missing.retain(|start| !line.starts_with(start)),
             Err(_) => panic!("no line begins with {missing:?}"),
         }
@@ -112,7 +114,7 @@ fn in_the_foreground_all_lines_are_shown_until_ctrl_c_stops_the_project() {
     let node_process = node.pid().expect("a node was started");
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     assert!(child.wait().unwrap().success());
-    assert!(rustix::process::test_kill_process(node_process).is_err(), "the node ended with it");
+    wait_for("the node ended with it", || rustix::process::test_kill_process(node_process).is_err().then_some(()));
     compose(node, &["start"]);
     assert_eq!(running(node).len(), 5, "what was stopped is still there");
     compose(node, &["down", "-v"]);
