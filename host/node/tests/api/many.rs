@@ -205,6 +205,14 @@ async fn a_leader_that_is_demoted_hands_over_first_and_serves_on_as_a_worker() {
     let alpha = World::new().await;
     let beta = alpha.join(Role::Worker, "beta", 1).await;
     assert!(message(alpha.client.demote_node("alpha").await).contains("last manager"));
+    // A promotion waits for the vote of a node that is ready, and for no other.
+    timeout(LIMIT, async {
+        while alpha.client.nodes().await.unwrap().iter().any(|node| node.status != NodeStatus::Ready) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("both are ready");
     alpha.client.promote_node("beta").await.unwrap();
     alpha.client.demote_node("alpha").await.unwrap();
     let nodes = timeout(LIMIT, async {
