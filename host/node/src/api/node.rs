@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::Path;
 use minicloud_core::command::{Command, NodeChange};
 use minicloud_core::id::NodeId;
-use minicloud_core::state::{ClusterState, Node, Role};
+use minicloud_core::state::{ClusterState, Node, NodeStatus, Role};
 use tokio::time::timeout;
 
 use super::cluster::{Force, status_of};
@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::extract::{Body, Params};
 use super::types::{Changed, ErrorBody, ManagerStatus, NodeDetail, NodeSummary};
 use super::{Context, State};
+use crate::cluster::Cluster;
 use crate::limits::PROMOTION_WAIT;
 
 #[utoipa::path(
@@ -156,16 +157,34 @@ async fn step_down(api: &Context, name: &str, change: NodeChange) -> Result<Json
 }
 
 /// Waits until a promoted node votes. What keeps it from that is no failure: it is a manager from now on.
+///
+/// A node that has just joined is waited for, as its session is about to come; one that is down is not.
 async fn wait_until_it_votes(api: &Context, node: NodeId) -> Result<Vec<String>, ApiError> {
     let cluster = api.cluster()?;
-    let state = cluster.state();
-    let Some(row) = state.nodes.get(&node) else { return Ok(Vec::new()) };
-    let waited = match row.is_ready() {
-        true => timeout(PROMOTION_WAIT, cluster.wait_voter(node)).await.is_ok(),
-        false => false,
+    let voting = async {
+        tokio::select! {
+            () = cluster.wait_voter(node) => true,
+            () = wait_until_down(&cluster, node) => false,
+        }
     };
-    let warning = || format!("node {} does not take part yet: it does as soon as it answers, see 'minicloud node ls'", row.hostname);
-    Ok(if waited { Vec::new() } else { vec![warning()] })
+    if timeout(PROMOTION_WAIT, voting).await.unwrap_or(false) {
+        return Ok(Vec::new());
+    }
+    let Some(row) = cluster.state().nodes.get(&node).cloned() else { return Ok(Vec::new()) };
+    Ok(vec![format!("node {} does not take part yet: it does as soon as it answers, see 'minicloud node ls'", row.hostname)])
+}
+
+/// Returns once a node is down or no member any more.
+async fn wait_until_down(cluster: &Cluster, node: NodeId) {
+    let mut changes = cluster.changes();
+    loop {
+        changes.borrow_and_update();
+        let down = cluster.state().nodes.get(&node).is_none_or(|row| row.status == NodeStatus::Down);
+        // An error says that the state is gone.
+        if down || changes.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn done(index: minicloud_core::id::Index) -> Result<Json<Changed>, ApiError> {

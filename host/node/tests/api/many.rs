@@ -5,6 +5,7 @@ use minicloud_core::spec::PublishedPort;
 use minicloud_core::state::{NodeStatus, Role};
 use minicloud_node::api::types::{CreateService, ErrorKind, LogQuery, ManagerStatus};
 use minicloud_node::client::Client;
+use minicloud_node::limits::PROMOTION_WAIT;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -205,15 +206,8 @@ async fn a_leader_that_is_demoted_hands_over_first_and_serves_on_as_a_worker() {
     let alpha = World::new().await;
     let beta = alpha.join(Role::Worker, "beta", 1).await;
     assert!(message(alpha.client.demote_node("alpha").await).contains("last manager"));
-    // A promotion waits for the vote of a node that is ready, and for no other.
-    timeout(LIMIT, async {
-        while alpha.client.nodes().await.unwrap().iter().any(|node| node.status != NodeStatus::Ready) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("both are ready");
-    alpha.client.promote_node("beta").await.unwrap();
+    // As in a script: it has only just joined, and nobody waited until it is ready.
+    assert_eq!(alpha.client.promote_node("beta").await.unwrap().warnings, Vec::<String>::new());
     alpha.client.demote_node("alpha").await.unwrap();
     let nodes = timeout(LIMIT, async {
         loop {
@@ -231,4 +225,19 @@ async fn a_leader_that_is_demoted_hands_over_first_and_serves_on_as_a_worker() {
     assert!(message(beta.client.demote_node("beta").await).contains("last manager"));
     alpha.end().await;
     beta.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_promotion_of_a_node_that_is_down_does_not_wait_for_it() {
+    let (alpha, beta) = pair().await;
+    beta.end().await;
+    let down = async {
+        while alpha.client.node("beta").await.unwrap().summary.status != NodeStatus::Down {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, down).await.expect("its absence is noticed");
+    let promoted = timeout(PROMOTION_WAIT / 4, alpha.client.promote_node("beta")).await.expect("it does not wait").unwrap();
+    assert!(promoted.warnings[0].contains("does not take part yet"), "{promoted:?}");
+    alpha.end().await;
 }
