@@ -91,6 +91,7 @@ impl UdpSocketHandle {
     /// As [`Self::poll_receive`], but `None` instead of waiting.
     pub fn try_receive(&self) -> Result<Option<Datagram>, NetError> {
         let Some(mut datagram) = self.receiver.inbox.take()? else { return Ok(None) };
+        self.reservation.task().registry.count_received(datagram.payload.len());
         if let Some(virtual_address) = lock(&self.sticky).by_backend.get(&datagram.source) {
             datagram.source = *virtual_address;
         }
@@ -111,6 +112,11 @@ impl UdpSocketHandle {
         if self.reservation.task().is_detached() {
             return Err(NetError::Aborted);
         }
+        let bytes = payload.len();
+        self.send_where_it_leads(payload, to).inspect(|()| self.reservation.task().registry.count_sent(bytes))
+    }
+
+    fn send_where_it_leads(&self, payload: Bytes, to: SocketAddr) -> Result<(), NetError> {
         // The own networks come first: no client outside can draw traffic of the cluster to itself.
         let addresses = &self.reservation.task().addresses;
         if let IpAddr::V4(ip) = to.ip()

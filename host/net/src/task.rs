@@ -141,6 +141,14 @@ impl Registry {
         }
     }
 
+    pub(crate) fn count_received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_sent(&self, bytes: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     fn close(&self) {
         let mut live = lock(&self.live);
         live.closed = true;
@@ -159,11 +167,11 @@ impl Registry {
 
 impl Membership {
     pub(crate) fn count_received(&self, bytes: usize) {
-        self.registry.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.registry.count_received(bytes);
     }
 
     pub(crate) fn count_sent(&self, bytes: usize) {
-        self.registry.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.registry.count_sent(bytes);
     }
 }
 

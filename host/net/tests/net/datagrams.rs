@@ -28,6 +28,17 @@ async fn datagrams_arrive_whole_in_order_with_their_sender() {
 }
 
 #[tokio::test]
+async fn usage_counts_the_bytes_of_datagrams_that_were_sent_and_taken() {
+    let (_switch, client, server) = two_tasks();
+    let (from, to) = (client.bind_udp(any(0)).unwrap(), server.bind_udp(any(53)).unwrap());
+    from.send_to("12345".into(), at(BLUE, 2, 53)).unwrap();
+    from.send_to("123".into(), at(BLUE, 99, 53)).unwrap_err();
+    assert_eq!((client.usage().sent_bytes, server.usage().received_bytes), (5, 0));
+    to.try_receive().unwrap().unwrap();
+    assert_eq!((server.usage().received_bytes, server.usage().sent_bytes, client.usage().received_bytes), (5, 0, 0));
+}
+
+#[tokio::test]
 async fn nobody_there_is_no_error_but_no_route_is() {
     let (_switch, client, _server) = two_tasks();
     let socket = client.bind_udp(any(0)).unwrap();
