@@ -14,6 +14,7 @@ use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::service::Service;
 use crate::stack::Stack;
+use crate::stats;
 use crate::volume::Volume;
 use crate::{connect, demo, output, transfer};
 
@@ -30,9 +31,9 @@ First steps:
 
 /// Commands in the order in which `minicloud help` shows them.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node"]),
+    ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node", "top"]),
     ("Images", &["build", "tag", "push", "pull", "images", "image"]),
-    ("What runs on it", &["service", "network", "volume", "stack"]),
+    ("What runs on it", &["service", "network", "volume", "stack", "stats"]),
     ("From a compose file, on this machine", &["compose"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
@@ -128,6 +129,10 @@ enum Command {
     Stack(Stack),
     /// Run the services of a compose file on this machine
     Compose(Box<Compose>),
+    /// Show live what each node uses, and its busiest tasks
+    Top(stats::top::Top),
+    /// Show live what each task uses: CPU, memory, requests, connections, bytes
+    Stats(stats::Show),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
     /// Run DockerCoins on a cluster of its own on this machine
@@ -164,6 +169,8 @@ impl Cli {
             Command::Pull(pull) => block_on(async { pull.run(&connect::client(&choice).await?).await }),
             Command::Stack(stack) => stack.run(&choice),
             Command::Compose(compose) => compose.run(&choice),
+            Command::Top(top) => block_on(async { top.run(&connect::client(&choice).await?).await }),
+            Command::Stats(stats) => block_on(async { stats.run(&connect::client(&choice).await?).await }),
             Command::Proxy(proxy) => block_on(async { proxy.run(connect::client(&choice).await?).await }),
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),

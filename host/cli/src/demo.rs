@@ -106,6 +106,7 @@ fn commands(nodes: &DemoNodes) -> Vec<String> {
         format!("{minicloud} service scale worker=10"),
         format!("{minicloud} service logs -f worker"),
         format!("{minicloud} service scale rng=3"),
+        format!("{minicloud} top"),
         format!("{minicloud} node ls"),
     ]
 }

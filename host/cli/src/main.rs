@@ -24,6 +24,7 @@ mod proxy;
 mod render;
 mod service;
 mod stack;
+mod stats;
 mod tasks;
 mod transfer;
 mod unsupported;

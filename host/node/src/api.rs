@@ -15,6 +15,7 @@ mod network;
 mod node;
 mod service;
 pub mod socket;
+mod stats;
 mod task;
 mod transfer;
 pub mod types;
@@ -155,6 +156,7 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(volume::list, volume::create))
         .routes(routes!(volume::inspect, volume::remove))
         .routes(routes!(task::list))
+        .routes(routes!(stats::stats))
         .routes(routes!(task::inspect))
         .routes(routes!(image::list, image::import, image::remove).layer(DefaultBodyLimit::max(image_bytes_max)))
         .routes(routes!(image::inspect))

@@ -152,6 +152,12 @@ impl Client {
         self.get(&format!("/v1/services/{}/usage", segment(service))).await
     }
 
+    /// What all nodes and running tasks use; with names, only of these services and tasks.
+    pub async fn stats(&self, of: &[String]) -> Result<Stats> {
+        let of: Vec<String> = of.iter().map(|name| segment(name)).collect();
+        self.get(&format!("/v1/stats?of={}", of.join(","))).await
+    }
+
     pub async fn networks(&self) -> Result<Vec<NetworkSummary>> {
         self.get("/v1/networks").await
     }

@@ -1,19 +1,21 @@
-//! Questions that only a node itself can answer: what its tasks use, and which ports it could not bind.
+//! Questions that only a node itself can answer: what it and its tasks use, and which ports it could not bind.
 //!
 //! Asked by the API of any manager over streams of kind `Query`, one frame each way. Nothing of it is replicated.
+mod process;
+
 use std::collections::BTreeMap;
 use std::io;
 
 use async_trait::async_trait;
 use minicloud_core::id::{NodeId, ServiceId, TaskId};
 use minicloud_core::task::TaskUsage;
-use minicloud_net::Switch;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::agent::RunningTasks;
+use crate::api::types::NodeUsage;
 use crate::frame;
 use crate::ingress::IngressHandle;
 use crate::limits::{QUERY_TASKS_MAX, QUERY_TIMEOUT};
@@ -23,8 +25,23 @@ use crate::transport::{BoxStream, Peer, StreamKind};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Query {
-    Usage { tasks: Vec<TaskId> },
+    Usage {
+        tasks: Vec<TaskId>,
+    },
     Ports,
+    /// As `Usage`, with that of the node itself.
+    Stats {
+        tasks: Vec<TaskId>,
+    },
+}
+
+impl Query {
+    fn tasks(&self) -> &[TaskId] {
+        match self {
+            Query::Usage { tasks } | Query::Stats { tasks } => tasks,
+            Query::Ports => &[],
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +49,10 @@ pub enum QueryAnswer {
     /// Tasks that do not run there are absent.
     Usage(BTreeMap<TaskId, TaskUsage>),
     Ports(Vec<UnboundPort>),
+    Stats {
+        node: NodeUsage,
+        tasks: BTreeMap<TaskId, TaskUsage>,
+    },
 }
 
 /// A published port that its node could not bind.
@@ -49,26 +70,21 @@ pub struct UnboundPort {
 #[derive(Clone)]
 pub struct LocalFacts {
     pub running: RunningTasks,
-    pub switch: Switch,
     pub ingress: IngressHandle,
+    pub started: Instant,
 }
 
 impl LocalFacts {
     pub fn answer(&self, query: &Query) -> QueryAnswer {
         match query {
-            Query::Usage { tasks } => QueryAnswer::Usage(tasks.iter().filter_map(|task| Some((*task, self.usage(*task)?))).collect()),
+            Query::Usage { tasks } => QueryAnswer::Usage(self.usages(tasks)),
             Query::Ports => QueryAnswer::Ports(self.ingress.unbound()),
+            Query::Stats { tasks } => QueryAnswer::Stats { node: process::usage(self.started.elapsed()), tasks: self.usages(tasks) },
         }
     }
 
-    fn usage(&self, task: TaskId) -> Option<TaskUsage> {
-        let network = self.switch.usage(task);
-        Some(TaskUsage {
-            connections: u32::try_from(network.connections).unwrap_or(u32::MAX),
-            received_bytes: network.received_bytes,
-            sent_bytes: network.sent_bytes,
-            ..self.running.usage(task)?
-        })
+    fn usages(&self, tasks: &[TaskId]) -> BTreeMap<TaskId, TaskUsage> {
+        tasks.iter().filter_map(|task| Some((*task, self.running.usage(*task)?))).collect()
     }
 }
 
@@ -99,7 +115,7 @@ impl StreamService for QueryService {
 impl QueryService {
     async fn serve_one(&self, stream: &mut BoxStream) -> io::Result<()> {
         let query: Query = timeout(QUERY_TIMEOUT, frame::expect(stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        if matches!(&query, Query::Usage { tasks } if tasks.len() > QUERY_TASKS_MAX) {
+        if query.tasks().len() > QUERY_TASKS_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "too many tasks in one question"));
         }
         frame::write(stream, &self.0.answer(&query)).await?;

@@ -85,6 +85,7 @@ mod tests {
                 uptime_us: 1_000_000,
                 ..TaskUsage::default()
             }),
+            ..TaskUsageLine::default()
         };
         ServiceUsage { service: service.into(), tasks: tasks.iter().enumerate().map(line).collect(), total: TaskUsage::default() }
     }

@@ -2,7 +2,7 @@
 mod declare;
 mod progress;
 mod spec;
-mod usage;
+pub mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

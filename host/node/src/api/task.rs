@@ -90,7 +90,7 @@ pub async fn ports_of(api: &Context, state: &ClusterState, nodes: impl Iterator<
     let answers = api.ask(nodes.filter(live).map(|node| (node, Query::Ports)).collect()).await;
     let ports = answers.into_iter().filter_map(|(node, answer)| match answer {
         QueryAnswer::Ports(ports) => Some((node, ports)),
-        QueryAnswer::Usage(_) => None,
+        _ => None,
     });
     ports.collect()
 }

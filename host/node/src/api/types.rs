@@ -9,6 +9,7 @@ mod network;
 mod node;
 mod service;
 mod task;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,9 +24,10 @@ pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, Vo
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};
 pub use service::{
     CreateService, HealthChange, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices, ServiceDetail,
-    ServiceSummary, ServiceUsage, ServiceVip, TaskUsageLine, UpdateConfigChange, UpdateService,
+    ServiceSummary, ServiceVip, UpdateConfigChange, UpdateService,
 };
 pub use task::TaskSummary;
+pub use usage::{NodeStats, NodeUsage, ServiceUsage, Stats, StatsQuery, TaskUsageLine};
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -79,9 +79,9 @@ impl Parts {
             switch: switch.clone(),
             view: session_handle.view(),
         });
-        let facts = LocalFacts { running, switch: switch.clone(), ingress: ingress_handle };
+        let facts = LocalFacts { running, ingress: ingress_handle, started: tokio::time::Instant::now() };
         let dns = serve_dns(settings.addresses.dns, &switch, &edges).await?;
-        let common = services(&images, &logs, &facts);
+        let common = services(&images, &logs, &switch, &facts);
         let router = Router::new(&peers, common.clone());
         let mut duties = Duties { common, services: router.services(), own_dispatcher, core: core.clone(), end: None };
         if let Some(cluster) = member.cluster.get() {
@@ -178,8 +178,8 @@ fn session(member: &Member, settings: &Settings, own: OwnDispatcher) -> (Session
 }
 
 /// What every node serves to others.
-fn services(images: &Images, logs: &Logs, facts: &LocalFacts) -> Services {
-    let overlay = Arc::new(OverlayService::new(facts.switch.clone()));
+fn services(images: &Images, logs: &Logs, switch: &Switch, facts: &LocalFacts) -> Services {
+    let overlay = Arc::new(OverlayService::new(switch.clone()));
     Services::default()
         .stream(StreamKind::Overlay, Allow::Members, overlay.clone())
         .stream(StreamKind::Datagram, Allow::Members, Arc::new(LargeDatagrams(overlay.clone())))

@@ -241,3 +241,43 @@ async fn the_promotion_of_a_node_that_is_down_does_not_wait_for_it() {
     assert!(promoted.warnings[0].contains("does not take part yet"), "{promoted:?}");
     alpha.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_nodes_and_tasks_tell_what_they_use_and_one_that_is_gone_is_shown_without() {
+    let (alpha, beta) = pair().await;
+    alpha.network("blue", true).await;
+    alpha.service(CreateService { replicas: Some(4), ..echo("web", &["blue"]) }).await;
+    alpha.service(CreateService { constraints: vec!["node.hostname==beta".to_owned()], ..echo("far", &["blue"]) }).await;
+    round_trip(alpha.client.connect_on_network("blue", "far", 80).await.unwrap(), &[7; 100_000]).await;
+
+    let stats = alpha.client.stats(&[]).await.unwrap();
+    let nodes: Vec<_> = stats.nodes.iter().map(|node| (node.hostname.as_str(), node.tasks_running, node.usage.is_some())).collect();
+    assert_eq!(nodes, [("alpha", 2, true), ("beta", 3, true)]);
+    assert_eq!(stats.leader, Some(stats.nodes[0].id));
+    assert_eq!(stats.tasks.iter().map(|task| task.name.as_str()).collect::<Vec<_>>(), ["far.1", "web.1", "web.2", "web.3", "web.4"]);
+    let far = &stats.tasks[0];
+    let usage = far.usage.unwrap();
+    assert_eq!((far.node.as_str(), usage.received_bytes, usage.sent_bytes), ("beta", 100_000, 100_000));
+    assert_eq!((far.memory_limit_bytes, usage.memory_bytes), (256 << 20, 1_000));
+    let node = stats.nodes[0].usage.unwrap();
+    assert!(node.cpu_us > 0 && node.uptime_us > 0 && node.memory_bytes > Some(1 << 20), "{node:?}");
+
+    // Of some only: no other node is asked.
+    let some = alpha.client.stats(&["far".to_owned(), "far.1".to_owned()]).await.unwrap();
+    assert_eq!((some.tasks.len(), some.nodes.len(), some.nodes[0].hostname.as_str()), (1, 1, "beta"));
+    assert!(message(alpha.client.stats(&["redis".to_owned()]).await).contains("no service 'redis'"));
+
+    beta.end().await;
+    let gone = async {
+        loop {
+            let stats = alpha.client.stats(&[]).await.unwrap();
+            if stats.nodes.len() == 2 && stats.nodes[1].usage.is_none() {
+                return stats;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let stats = timeout(LIMIT, gone).await.expect("an answer without it");
+    assert!(stats.nodes[0].usage.is_some());
+    alpha.end().await;
+}

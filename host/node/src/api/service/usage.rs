@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 
 use minicloud_core::id::{NodeId, TaskId};
+use minicloud_core::limits::TASK_MEMORY_DEFAULT_BYTES;
 use minicloud_core::state::{ClusterState, Service, Task};
 use minicloud_core::task::TaskUsage;
 
@@ -14,32 +15,43 @@ pub async fn of_service(api: &Context, state: &ClusterState, service: &Service) 
     let mut running: Vec<&Task> = state.tasks_of_service(service.id).map(|task| &**task).filter(|task| task.is_running()).collect();
     running.sort_by_key(|task| (task.slot, task.id));
     let usages = ask(api, &running).await;
-    let line = |task: &&Task| TaskUsageLine {
-        id: task.id,
-        name: state.task_name(task),
-        node: node_name(state, task.node).unwrap_or_default(),
-        usage: usages.get(&task.id).copied(),
-    };
     ServiceUsage {
         service: service.spec.name.clone(),
-        tasks: running.iter().map(line).collect(),
+        tasks: running.iter().map(|task| line(state, task, usages.get(&task.id))).collect(),
         total: usages.values().fold(TaskUsage::default(), sum),
     }
 }
 
+pub fn line(state: &ClusterState, task: &Task, usage: Option<&TaskUsage>) -> TaskUsageLine {
+    let limit_bytes = task.template.resources.limit_memory_bytes;
+    TaskUsageLine {
+        id: task.id,
+        name: state.task_name(task),
+        node: node_name(state, task.node).unwrap_or_default(),
+        node_id: task.node.unwrap_or_default(),
+        memory_limit_bytes: if limit_bytes == 0 { TASK_MEMORY_DEFAULT_BYTES } else { limit_bytes },
+        usage: usage.copied(),
+    }
+}
+
 async fn ask(api: &Context, tasks: &[&Task]) -> BTreeMap<TaskId, TaskUsage> {
+    let queries = by_node(tasks.iter().copied()).into_iter().map(|(node, tasks)| (node, Query::Usage { tasks })).collect();
+    let answers = api.ask(queries).await.into_values().filter_map(|answer| match answer {
+        QueryAnswer::Usage(usages) => Some(usages),
+        _ => None,
+    });
+    answers.flatten().collect()
+}
+
+/// The tasks that each node has to be asked for.
+pub fn by_node<'a>(tasks: impl Iterator<Item = &'a Task>) -> BTreeMap<NodeId, Vec<TaskId>> {
     let mut by_node: BTreeMap<NodeId, Vec<TaskId>> = BTreeMap::new();
     for task in tasks {
         if let Some(node) = task.node {
             by_node.entry(node).or_default().push(task.id);
         }
     }
-    let queries = by_node.into_iter().map(|(node, tasks)| (node, Query::Usage { tasks })).collect();
-    let answers = api.ask(queries).await.into_values().filter_map(|answer| match answer {
-        QueryAnswer::Usage(usages) => Some(usages),
-        QueryAnswer::Ports(_) => None,
-    });
-    answers.flatten().collect()
+    by_node
 }
 
 /// Counters and gauges add up; of the times since a start, the longest counts.

@@ -11,7 +11,7 @@ use minicloud_core::spec::{
     UpdateConfig, UpdateOrder,
 };
 use minicloud_core::state::{UpdateProgress, UpdateState};
-use minicloud_core::task::{TaskState, TaskUsage};
+use minicloud_core::task::TaskState;
 use minicloud_core::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -381,23 +381,4 @@ pub struct ProgressTask {
     /// Hostname of its node.
     pub node: Option<String>,
     pub error: String,
-}
-
-/// `GET /v1/services/{service}/usage`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ServiceUsage {
-    pub service: String,
-    pub tasks: Vec<TaskUsageLine>,
-    /// Sums over the tasks that answered.
-    pub total: TaskUsage,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TaskUsageLine {
-    pub id: TaskId,
-    pub name: String,
-    /// Hostname of its node.
-    pub node: String,
-    /// Absent when its node did not answer.
-    pub usage: Option<TaskUsage>,
 }
