@@ -8,6 +8,7 @@ use crate::build::Build;
 use crate::cluster::{self, block_on};
 use crate::compose::Compose;
 use crate::data_dir::Choice;
+use crate::events::Events;
 use crate::images::{self, Image};
 use crate::network::Network;
 use crate::node::Node;
@@ -33,7 +34,7 @@ First steps:
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node", "top"]),
     ("Images", &["build", "tag", "push", "pull", "images", "image"]),
-    ("What runs on it", &["service", "network", "volume", "stack", "stats"]),
+    ("What runs on it", &["service", "network", "volume", "stack", "stats", "events"]),
     ("From a compose file, on this machine", &["compose"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
@@ -133,6 +134,8 @@ enum Command {
     Top(stats::top::Top),
     /// Show live what each task uses: CPU, memory, requests, connections, bytes
     Stats(stats::Show),
+    /// Show what happens in the cluster, as it happens
+    Events(Events),
     /// Open a SOCKS5 door from this machine into a network
     Proxy(Proxy),
     /// Run DockerCoins on a cluster of its own on this machine
@@ -171,6 +174,7 @@ impl Cli {
             Command::Compose(compose) => compose.run(&choice),
             Command::Top(top) => block_on(async { top.run(&connect::client(&choice).await?).await }),
             Command::Stats(stats) => block_on(async { stats.run(&connect::client(&choice).await?).await }),
+            Command::Events(events) => block_on(async { events.run(&connect::client(&choice).await?).await }),
             Command::Proxy(proxy) => block_on(async { proxy.run(connect::client(&choice).await?).await }),
             Command::Demo(demo) => demo.run(&choice),
             Command::Completion { shell } => completion(shell),

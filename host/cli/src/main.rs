@@ -11,6 +11,7 @@ mod data_dir;
 #[expect(clippy::print_stdout, reason = "the demo draws on a terminal")]
 mod demo;
 mod each;
+mod events;
 mod executor;
 mod image;
 mod images;

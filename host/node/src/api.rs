@@ -7,6 +7,7 @@ mod cluster;
 mod connect;
 mod context;
 mod error;
+mod event;
 mod extract;
 mod image;
 mod lines;
@@ -157,6 +158,7 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(volume::inspect, volume::remove))
         .routes(routes!(task::list))
         .routes(routes!(stats::stats))
+        .routes(routes!(event::events))
         .routes(routes!(task::inspect))
         .routes(routes!(image::list, image::import, image::remove).layer(DefaultBodyLimit::max(image_bytes_max)))
         .routes(routes!(image::inspect))

@@ -158,6 +158,11 @@ impl Client {
         self.get(&format!("/v1/stats?of={}", of.join(","))).await
     }
 
+    /// A line for each event, until the time that the query names, the node ends, or the stream is dropped.
+    pub async fn events(&self, query: &EventQuery) -> Result<Lines<EventLine>> {
+        self.stream(&format!("/v1/events?{}", event_parameters(query))).await
+    }
+
     pub async fn networks(&self) -> Result<Vec<NetworkSummary>> {
         self.get("/v1/networks").await
     }
@@ -255,6 +260,14 @@ fn log_parameters(query: &LogQuery) -> String {
         parameters.push_str(&format!("&since_ms={since_ms}"));
     }
     parameters
+}
+
+fn event_parameters(query: &EventQuery) -> String {
+    let numbers = [("since_ms", query.since_ms), ("until_ms", query.until_ms), ("from_index", query.from_index)];
+    let numbers = numbers.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    let texts = [("types", &query.types), ("actions", &query.actions), ("services", &query.services), ("nodes", &query.nodes)];
+    let texts = texts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={}", segment(value)));
+    numbers.chain(texts).collect::<Vec<_>>().join("&")
 }
 
 /// `text` as one segment of a path or one value of a query: everything but unreserved characters is escaped.

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::env::Env;
+use crate::events::Events;
 use crate::peers::Peers;
 use crate::raft::log::LogStore;
 use crate::raft::machine::Machine;
@@ -125,6 +126,7 @@ impl Cluster {
         // Neither keeps consensus alive: they end with the last handle.
         tokio::spawn(watch_raft((shared.raft.server_metrics(), shared.raft.metrics()), shared.leadership.clone(), shared.failure.clone()));
         tokio::spawn(watch_state(shared.peers.clone(), shared.machine.downgrade(), shared.machine.index()));
+        tokio::spawn(name_leaders(shared.leadership.subscribe(), shared.machine.downgrade(), shared.machine.events()));
         Ok(Cluster { shared })
     }
 
@@ -144,6 +146,11 @@ impl Cluster {
     /// The index of [`Cluster::state`].
     pub fn changes(&self) -> watch::Receiver<Index> {
         self.shared.machine.index()
+    }
+
+    /// What happens in the cluster, as this node applies it.
+    pub fn events(&self) -> Events {
+        self.shared.machine.events()
     }
 
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
@@ -226,6 +233,21 @@ async fn watch_raft(
     {
         error!(error = %fatal, "consensus stopped");
         failure.send_replace(Some(fatal.to_string()));
+    }
+}
+
+/// Says who leads where a term only has a number.
+async fn name_leaders(mut leadership: watch::Receiver<Leadership>, machine: WeakMachine, events: Events) {
+    loop {
+        let now = *leadership.borrow_and_update();
+        if let Some(leader) = now.leader {
+            let Some(state) = machine.state() else { return };
+            let hostname = state.nodes.get(&leader).map(|node| node.hostname.clone());
+            events.leads(now.term, leader.to_string(), hostname.unwrap_or_else(|| leader.to_string()));
+        }
+        if leadership.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod node;
 pub mod cluster;
 pub mod data_dir;
 pub mod env;
+pub mod events;
 pub mod frame;
 pub mod hello;
 pub mod identity;

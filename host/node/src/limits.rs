@@ -243,3 +243,8 @@ pub const REGISTRY_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const REGISTRY_PIECE_BYTES: usize = 256 << 10;
 /// Wait between two lines that tell how far a transfer is.
 pub const TRANSFER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Events of the cluster that a manager keeps; a reader that is further behind misses some, and is told how many.
+pub const EVENTS_KEPT_MAX: usize = 8_192;
+/// Bytes of what an event says beyond names; the rest is cut.
+pub const EVENT_DETAIL_BYTES_MAX: usize = 512;

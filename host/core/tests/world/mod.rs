@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use minicloud_core::check;
 use minicloud_core::command::{Command, NewCluster, Outcome, Rejection, Request};
+use minicloud_core::event::{self, Event};
 use minicloud_core::id::{ClusterId, Index, NetworkId, NodeId, ServiceId, TaskId};
 use minicloud_core::plan::{Plan, plan};
 use minicloud_core::state::{Availability, ClusterState, Node, NodeDescription, NodeStatus, Role, Slot};
@@ -24,14 +25,16 @@ pub struct World {
     pub names: BTreeMap<TaskId, String>,
     /// Names of services, those included that are gone.
     pub services: BTreeMap<ServiceId, String>,
+    /// What happened since somebody last asked.
+    pub events: Vec<Event>,
     /// How many tasks a slot has had.
     counts: BTreeMap<(String, Slot), u32>,
 }
 
 impl World {
     pub fn new() -> Self {
-        let (stuck, names, services, counts) = Default::default();
-        World { state: ClusterState::default(), now: START, next_id: 0, stuck, names, services, counts }
+        let (stuck, names, services, events, counts) = Default::default();
+        World { state: ClusterState::default(), now: START, next_id: 0, stuck, names, services, events, counts }
     }
 
     pub fn id(&mut self) -> u64 {
@@ -46,7 +49,9 @@ impl World {
     pub fn apply(&mut self, command: Command) -> Outcome {
         let index = Index(self.state.index.0 + 1);
         let request = Request { at: self.now, key: None, command };
-        let (outcome, _) = self.state.apply(index, &request);
+        let before = self.state.clone();
+        let (outcome, touched) = self.state.apply(index, &request);
+        self.events.extend(event::events(&before, &self.state, &touched, request.at));
         self.name_new_tasks();
         outcome
     }

@@ -1,5 +1,6 @@
 //! Plans and tables as the scenarios show them.
 use minicloud_core::command::{Change, Rejection};
+use minicloud_core::event::Event;
 use minicloud_core::id::{NodeId, ServiceId, TaskId};
 use minicloud_core::plan::Plan;
 use minicloud_core::spec::Image;
@@ -95,6 +96,16 @@ fn task_line(world: &World, task: &Task) -> String {
         line += &format!(": {}", task.status.message);
     }
     line
+}
+
+/// One line for each event.
+pub fn events(events: &[Event]) -> String {
+    let line = |event: &Event| {
+        let node = event.node.as_ref().filter(|node| **node != event.name).map_or_else(String::new, |node| format!(" on {node}"));
+        let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
+        format!("{} {} {}{node}{detail}", event.subject, event.action, event.name)
+    };
+    events.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Of every live task of a service its hostname, variables and volumes.

@@ -142,6 +142,7 @@ fn execute(world: &mut World, verb: &str, arguments: &Arguments) -> Answer {
         "volumes" => Ok(render::volumes(world)),
         "addresses" => Ok(render::addresses(world)),
         "service" => service(world, arguments),
+        "events" => Ok(render::events(&std::mem::take(&mut world.events))),
         "spread" => Ok(spread(world)),
         "resolve" => resolve(world, arguments),
         "find-task" => world.state.find_task(arguments.word(0)).map(|task| render::task_name(world, task.id)),

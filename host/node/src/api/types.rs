@@ -3,6 +3,7 @@
 //! Keys are in snake case and stable: scripts read them. New fields are added with a default, none is renamed.
 mod cluster;
 mod declared;
+mod event;
 mod image;
 mod logs;
 mod network;
@@ -18,6 +19,7 @@ use minicloud_core::id::Index;
 
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
 pub use declared::{Declared, Outcome};
+pub use event::{EventLine, EventQuery};
 pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage, Transfer, TransferImage};
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};

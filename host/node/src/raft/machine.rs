@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::{Stream, TryStreamExt};
+use minicloud_core::event::{self, Event};
 use minicloud_core::id::Index;
-use minicloud_core::state::ClusterState;
+use minicloud_core::state::{ClusterState, RowKey};
 use openraft::entry::RaftEntry;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
@@ -19,7 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::store::{Dirty, Position, StateStore};
 use super::{Proposal, Reply, Snapshot, SnapshotMeta, StoreError, StoredMembership, TypeConfig};
-use crate::env::Env;
+use crate::env::{Clock, Env};
+use crate::events::Events;
 use crate::raft::LogId;
 
 pub use super::store::FILE;
@@ -40,6 +42,8 @@ pub struct SnapshotState(pub ClusterState);
 struct Shared {
     applied: Mutex<Applied>,
     index: watch::Sender<Index>,
+    events: Events,
+    clock: Arc<dyn Clock>,
     checkpoints: mpsc::Sender<oneshot::Sender<io::Result<()>>>,
 }
 
@@ -60,7 +64,8 @@ impl Machine {
         let meta = SnapshotMeta { last_log_id: position.applied, last_membership: position.membership.clone() };
         let snapshot = position.applied.map(|_| (meta, SnapshotState(state.clone())));
         let applied = Mutex::new(Applied { state, position, dirty: Dirty::Rows(BTreeSet::new()), snapshot });
-        let shared = Arc::new(Shared { applied, index, checkpoints });
+        let (events, clock) = (Events::default(), env.clock.clone());
+        let shared = Arc::new(Shared { applied, index, events, clock, checkpoints });
         let written = shared.applied().position.clone();
         let writer = checkpoints::run(env.disk.clone(), store, Arc::downgrade(&shared), requests, written);
         let spawned = env.disk.spawn_writer("state", Box::pin(writer));
@@ -86,6 +91,11 @@ impl Machine {
     /// The index of [`Machine::state`], as it grows.
     pub fn index(&self) -> watch::Receiver<Index> {
         self.shared.index.subscribe()
+    }
+
+    /// What happened, entry by entry, since the machine was opened.
+    pub fn events(&self) -> Events {
+        self.shared.events.clone()
     }
 
     /// Returns once everything applied so far is on disk.
@@ -123,7 +133,10 @@ impl Shared {
 struct Batch {
     state: ClusterState,
     position: Position,
-    touched: BTreeSet<minicloud_core::state::RowKey>,
+    touched: BTreeSet<RowKey>,
+    events: Vec<Event>,
+    /// The terms that began with these entries.
+    terms: Vec<(u64, Index)>,
 }
 
 impl Batch {
@@ -132,6 +145,10 @@ impl Batch {
             return Reply(None);
         }
         let index = Index(log_id.index());
+        let term = |log_id: &LogId| log_id.committed_leader_id().term;
+        if self.position.applied.as_ref().map(term) != Some(term(&log_id)) {
+            self.terms.push((term(&log_id), index));
+        }
         self.position.applied = Some(log_id);
         let reply = match payload {
             EntryPayload::Blank => None,
@@ -140,7 +157,9 @@ impl Batch {
                 None
             }
             EntryPayload::Normal(Proposal(request)) => {
+                let before = self.state.clone();
                 let (outcome, touched) = self.state.apply(index, &request);
+                self.events.extend(event::events(&before, &self.state, &touched, request.at));
                 self.touched.extend(touched);
                 Some(outcome)
             }
@@ -165,7 +184,13 @@ impl RaftStateMachine<TypeConfig> for Machine {
     {
         let mut batch = {
             let applied = self.shared.applied();
-            Batch { state: applied.state.clone(), position: applied.position.clone(), touched: BTreeSet::new() }
+            Batch {
+                state: applied.state.clone(),
+                position: applied.position.clone(),
+                touched: BTreeSet::new(),
+                events: Vec::new(),
+                terms: Vec::new(),
+            }
         };
         let mut replies = Vec::new();
         while let Some((entry, responder)) = entries.try_next().await? {
@@ -187,7 +212,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotState) -> io::Result<()> {
         let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         let snapshot_row = Some((meta.clone(), snapshot.clone()));
+        let events = self.shared.skipped(&snapshot.0);
         self.shared.publish(Applied { state: snapshot.0, position, dirty: Dirty::Everything, snapshot: snapshot_row });
+        self.shared.events.push(events);
         // The log up to here may be dropped once this returns.
         self.checkpoint().await
     }
@@ -224,5 +251,22 @@ impl Shared {
             applied.dirty.extend(batch.touched);
         }
         self.index.send_replace(index);
+        batch.terms.into_iter().for_each(|(term, index)| self.events.term_began(term, index, self.clock.now()));
+        self.events.push(batch.events);
+    }
+
+    /// What happened in the entries that a snapshot stands for, as far as it still shows. A new manager has seen nothing
+    /// before, and to it all of that is no news.
+    fn skipped(&self, snapshot: &ClusterState) -> Vec<Event> {
+        let before = self.state();
+        if before.cluster.is_none() {
+            return Vec::new();
+        }
+        let keys: BTreeSet<RowKey> = before.rows().chain(snapshot.rows()).map(|(key, _)| key).collect();
+        event::events(&before, snapshot, &keys.into_iter().collect::<Vec<_>>(), self.clock.now())
+    }
+
+    fn state(&self) -> ClusterState {
+        self.applied().state.clone()
     }
 }
