@@ -4,6 +4,7 @@
 mod clients;
 mod cluster;
 mod commands;
+mod completion;
 mod compose;
 mod damage;
 mod dockercoins;
@@ -22,3 +23,4 @@ mod support;
 mod tutorial;
 mod udp;
 mod updates;
+mod watching;

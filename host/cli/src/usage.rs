@@ -123,92 +123,18 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
 }
 
 #[cfg(test)]
+mod promised;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(line: &str) -> String {
+    pub fn said(line: &str) -> String {
         let words: Vec<OsString> = std::iter::once("minicloud").chain(line.split_whitespace()).map(OsString::from).collect();
         match parse(&words) {
             Ok(_) => "understood".to_owned(),
             Err(Answer::Help(text)) => text,
             Err(Answer::Wrong(text)) => text,
-        }
-    }
-
-    /// Every command of the issue that this version is built from, with its flags.
-    const COMMANDS: &[(&str, &str)] = &[
-        (
-            "init",
-            "--advertise-addr --listen-addr --ingress-addr --dns-addr --availability --default-addr-pool --hostname --foreground --data-dir",
-        ),
-        ("join", "--token --advertise-addr --listen-addr --ingress-addr --dns-addr --availability --hostname --foreground"),
-        ("join-token", "--rotate --quiet"),
-        ("start", "--foreground"),
-        ("stop", ""),
-        ("leave", "--force"),
-        ("info", "--format"),
-        ("version", "--format"),
-        ("completion", ""),
-        ("demo", "--nodes --workers --detach --stop"),
-        ("proxy", "--listen --network"),
-        ("node ls", "--format --quiet --filter"),
-        ("node ps", "--format --quiet --filter --no-trunc"),
-        ("node inspect", "--format --pretty"),
-        ("node update", "--availability --label-add --label-rm"),
-        ("node promote", ""),
-        ("node demote", ""),
-        ("node rm", "--force"),
-        ("network create", "--driver --subnet --internal --attachable --label"),
-        ("network ls", "--format --quiet --filter"),
-        ("network inspect", "--format"),
-        ("network rm", ""),
-        ("volume create", "--driver --label"),
-        ("volume ls", "--format --quiet --filter"),
-        ("volume inspect", "--format"),
-        ("volume rm", ""),
-        (
-            "service create",
-            "--name --replicas --mode --network --publish --env --env-file --hostname --args --mount --limit-memory --limit-cpu --reserve-memory \
-             --reserve-cpu --concurrency --http-port --restart-condition --restart-delay --restart-max-attempts --restart-window \
-             --stop-grace-period --constraint --label --endpoint-mode --update-parallelism --update-delay --update-order --update-monitor \
-             --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
-             --rollback-failure-action --rollback-max-failure-ratio --health-http --health-tcp --health-interval --health-timeout \
-             --health-retries --health-start-period --replicas-max-per-node --placement-pref --detach --quiet",
-        ),
-        ("service ls", "--format --quiet --filter"),
-        ("service ps", "--format --quiet --filter --no-trunc"),
-        ("service inspect", "--format --pretty"),
-        ("service logs", "--follow --tail --since --timestamps --raw"),
-        ("service scale", "--detach"),
-        (
-            "service update",
-            "--image --replicas --args --env-add --env-rm --publish-add --publish-rm --network-add --network-rm --label-add --label-rm \
-             --constraint-add --constraint-rm --mount-add --mount-rm --force --update-parallelism --update-delay --update-order --update-monitor \
-             --update-failure-action --update-max-failure-ratio --rollback-parallelism --rollback-delay --rollback-order --rollback-monitor \
-             --rollback-failure-action --rollback-max-failure-ratio --rollback --health-http --health-tcp --health-interval \
-             --health-timeout --health-retries --health-start-period --no-healthcheck --replicas-max-per-node --placement-pref-add \
-             --placement-pref-rm --detach",
-        ),
-        ("service rollback", "--detach --quiet"),
-        ("service rm", ""),
-    ];
-
-    #[test]
-    fn every_promised_command_and_flag_exists_and_has_help() {
-        tree().debug_assert();
-        for (path, flags) in COMMANDS {
-            let mut root = tree();
-            let mut command = &mut root;
-            for name in path.split(' ') {
-                command = command.find_subcommand_mut(name).unwrap_or_else(|| panic!("{path} is missing"));
-            }
-            command.build();
-            assert!(command.get_about().is_some(), "{path} has no help");
-            for flag in flags.split_whitespace() {
-                let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"));
-                let global = tree().get_arguments().any(|arg| arg.is_global_set() && arg.get_long() == flag.strip_prefix("--"));
-                assert!(arg.is_some() || global, "{path} {flag} is missing");
-            }
         }
     }
 
