@@ -24,6 +24,7 @@ const END_WAIT: Duration = Duration::from_secs(10);
 pub struct Cluster {
     folder: tempfile::TempDir,
     subnet: u8,
+    cache_dir: PathBuf,
     log: &'static str,
     pub nodes: Vec<Node>,
 }
@@ -50,37 +51,73 @@ impl Cluster {
         Cluster::found(nodes, Cache::Warm, "warn")
     }
 
-    /// This many managers; `log` is what they log.
-    pub fn found(nodes: usize, cache: Cache, log: &'static str) -> anyhow::Result<Cluster> {
-        let mut cluster = Cluster { folder: tempfile::tempdir()?, subnet: own_subnet(), log, nodes: Vec::new() };
-        let cache_dir = match cache {
-            Cache::Warm => std::env::temp_dir().join(format!("minicloud-bench-cache-{}", rustix::process::geteuid().as_raw())),
-            Cache::Cold => cluster.folder.path().join("cache"),
-        };
-        let listen = |node: &Node| format!("{}:2377", node.ip);
-        let first = cluster.add_node(&cache_dir);
-        first.ok(&["init", "--listen-addr", &listen(first), "--hostname", "node1"])?;
-        if nodes > 1 {
-            let token = cluster.nodes[0].ok(&["join-token", "-q", "manager"])?;
-            for number in 2..=nodes {
-                let manager = listen(&cluster.nodes[0]);
-                let node = cluster.add_node(&cache_dir);
-                let hostname = format!("node{number}");
-                node.ok(&["join", "--listen-addr", &listen(node), "--hostname", &hostname, "--token", token.trim(), &manager])?;
-            }
-        }
+    /// This many managers, and workers, with a warm cache.
+    pub fn with_workers(managers: usize, workers: usize) -> anyhow::Result<Cluster> {
+        let mut cluster = Cluster::of(managers)?;
+        (0..workers).try_for_each(|_| cluster.join("worker"))?;
         Ok(cluster)
     }
 
-    fn add_node(&mut self, cache_dir: &Path) -> &Node {
+    /// This many managers; `log` is what they log.
+    pub fn found(nodes: usize, cache: Cache, log: &'static str) -> anyhow::Result<Cluster> {
+        let mut cluster = Cluster::made(cache, log)?;
+        let first = cluster.add_node();
+        first.ok(&["init", "--listen-addr", &first.listens(), "--hostname", "node1"])?;
+        (1..nodes).try_for_each(|_| cluster.join("manager"))?;
+        Ok(cluster)
+    }
+
+    /// No node yet; those that are added have a warm cache.
+    pub fn empty() -> anyhow::Result<Cluster> {
+        Cluster::made(Cache::Warm, "warn")
+    }
+
+    fn made(cache: Cache, log: &'static str) -> anyhow::Result<Cluster> {
+        let folder = tempfile::tempdir()?;
+        let cache_dir = match cache {
+            Cache::Warm => std::env::temp_dir().join(format!("minicloud-bench-cache-{}", rustix::process::geteuid().as_raw())),
+            Cache::Cold => folder.path().join("cache"),
+        };
+        Ok(Cluster { folder, subnet: own_subnet(), cache_dir, log, nodes: Vec::new() })
+    }
+
+    fn join(&mut self, role: &str) -> anyhow::Result<()> {
+        let token = self.nodes[0].ok(&["join-token", "-q", role])?;
+        let manager = self.nodes[0].listens();
+        let hostname = format!("node{}", self.nodes.len() + 1);
+        let node = self.add_node();
+        node.ok(&["join", "--listen-addr", &node.listens(), "--hostname", &hostname, "--token", token.trim(), &manager])?;
+        Ok(())
+    }
+
+    /// A place for a node, which is still to be made.
+    pub fn add_node(&mut self) -> &Node {
+        let number = self.nodes.len() + 1;
+        self.add_node_at(Ipv4Addr::new(NETWORK[0], NETWORK[1], self.subnet, number as u8).into())
+    }
+
+    /// A place for a node that has this address already.
+    pub fn add_node_at(&mut self, ip: IpAddr) -> &Node {
         let number = self.nodes.len() + 1;
         self.nodes.push(Node {
             data_dir: self.folder.path().join(format!("n{number}")),
-            ip: Ipv4Addr::new(NETWORK[0], NETWORK[1], self.subnet, number as u8).into(),
-            cache_dir: cache_dir.to_owned(),
+            ip,
+            cache_dir: self.cache_dir.clone(),
             log: self.log,
         });
         &self.nodes[number - 1]
+    }
+
+    /// Removed with the cluster.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Index of the node that runs the one task of a service.
+    pub fn node_of(&self, service: &str) -> anyhow::Result<usize> {
+        let tasks = self.nodes[0].json(&["service", "ps", service])?;
+        let node = tasks[0]["node"].as_str().and_then(|hostname| hostname.strip_prefix("node")?.parse::<usize>().ok());
+        node.and_then(|number| number.checked_sub(1)).with_context(|| format!("{service} runs on no node"))
     }
 
     /// Index of the node that leads, as the node `witness` sees it.
@@ -119,6 +156,11 @@ impl Drop for Cluster {
 }
 
 impl Node {
+    /// Where it listens for other nodes.
+    fn listens(&self) -> String {
+        format!("{}:2377", self.ip)
+    }
+
     /// What a command of the command line printed; an error unless it succeeded.
     pub fn ok(&self, args: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(BINARY);

@@ -4,14 +4,21 @@
 //! terminal, the same as JSON to standard output, and a full run is kept in `tests/bench/results/`.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod blob;
 mod cluster;
 mod coins;
+mod compose;
+mod distribution;
 mod engine;
+mod etcd;
 mod failover;
 mod figure;
 mod idle;
 mod machine;
+mod peer;
 mod process;
+mod redis;
+mod registry;
 mod report;
 mod scale;
 mod size;
@@ -20,6 +27,8 @@ mod start;
 use anyhow::bail;
 
 use figure::Figure;
+use peer::Missing;
+use report::Skipped;
 
 /// Measures some figures that share a set-up.
 struct Bench {
@@ -39,12 +48,18 @@ const BENCHES: &[Bench] = &[
     Bench { name: "idle-task", run: idle::task },
     Bench { name: "failover", run: failover::run },
     Bench { name: "loop", run: coins::loop_time },
+    Bench { name: "registry", run: registry::run },
+    Bench { name: "compose", run: compose::run },
+    Bench { name: "distribution", run: distribution::run },
+    Bench { name: "redis", run: redis::run },
+    Bench { name: "etcd", run: etcd::run },
 ];
 
 const HELP: &str = "usage: cargo xtask bench [--only NAME]... [--no-save]
 
   --only NAME   measure only this: size, instantiate, start, scale, thousand, cold, idle-daemon, idle-task,
-                failover or loop; nothing is kept
+                failover, loop, registry, compose, distribution, redis or
+                etcd; nothing is kept
   --no-save     do not keep the figures in tests/bench/results";
 
 fn main() {
@@ -59,14 +74,22 @@ fn measure() -> anyhow::Result<()> {
         eprintln!("{HELP}");
         return Ok(());
     };
-    let mut figures = Vec::new();
+    let (mut figures, mut skipped) = (Vec::new(), Vec::new());
     for bench in BENCHES.iter().filter(|bench| options.runs(bench.name)) {
         eprintln!("measuring: {}", bench.name);
-        let measured = (bench.run)()?;
-        measured.iter().for_each(|figure| eprintln!("  {figure}"));
-        figures.extend(measured);
+        match (bench.run)() {
+            Ok(measured) => {
+                measured.iter().for_each(|figure| eprintln!("  {figure}"));
+                figures.extend(measured);
+            }
+            Err(error) if error.is::<Missing>() => {
+                eprintln!("  skipped: {error}");
+                skipped.push(Skipped { name: bench.name, reason: error.to_string() });
+            }
+            Err(error) => return Err(error.context(bench.name)),
+        }
     }
-    let report = report::Report::new(figures)?;
+    let report = report::Report::new(figures, skipped)?;
     eprintln!("\n{}", report.table());
     println!("{}", report.json()?);
     if options.only.is_empty() && options.save {

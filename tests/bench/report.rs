@@ -16,16 +16,26 @@ pub struct Report {
     changed: bool,
     machine: Machine,
     figures: Vec<Figure>,
+    /// What was not measured.
+    skipped: Vec<Skipped>,
+}
+
+/// Figures that lack a program to compare with.
+#[derive(Serialize)]
+pub struct Skipped {
+    pub name: &'static str,
+    pub reason: String,
 }
 
 impl Report {
-    pub fn new(figures: Vec<Figure>) -> anyhow::Result<Report> {
+    pub fn new(figures: Vec<Figure>, skipped: Vec<Skipped>) -> anyhow::Result<Report> {
         Ok(Report {
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             commit: git(&["rev-parse", "--short=9", "HEAD"]).unwrap_or_else(|| "unknown".to_owned()),
             changed: git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty()),
             machine: Machine::look()?,
             figures,
+            skipped,
         })
     }
 
@@ -36,11 +46,14 @@ impl Report {
             let unit = figure.unit.text();
             table.add_row([
                 figure.figure.to_owned(),
-                format!("<= {} {unit}", figure.aim),
+                figure.aim_text(),
                 format!("{} {unit}", rounded(figure.measured)),
-                format!("{:.2}", figure.ratio),
-                if figure.pass { "pass".to_owned() } else { "MISSED".to_owned() },
+                figure.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+                figure.pass.map_or("", |pass| if pass { "pass" } else { "MISSED" }).to_owned(),
             ]);
+        }
+        for Skipped { name, reason } in &self.skipped {
+            table.add_row([name, "", reason, "", "SKIPPED"]);
         }
         let Machine { cores, memory_mib, fdatasync_ms, load, .. } = &self.machine;
         format!("{table}\n\n{cores} cores, {memory_mib} MiB, fdatasync p50 {fdatasync_ms:.2} ms, load average {load:.1}")

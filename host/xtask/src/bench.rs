@@ -6,6 +6,7 @@ use crate::{run, setup};
 /// `args` go to the harness in `tests/bench`.
 pub fn bench(args: &[String]) -> anyhow::Result<()> {
     setup::guests()?;
+    setup::peers()?;
     run::cargo(&["build", "--release", "--workspace", "--example", "measure"])?;
     let build = ["bench", "--workspace", "--bench", "figures", "--no-run"];
     run::cargo(&build)?;

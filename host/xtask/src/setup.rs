@@ -80,6 +80,47 @@ fn oras() -> anyhow::Result<()> {
     run::program(".", &python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "oras"])
 }
 
+/// Where the benchmark looks for programs to compare with that are not on the path, in the target folder.
+const PEERS: &str = "peers";
+
+/// Brings the programs that figures are held against; figures that miss theirs are skipped.
+///
+/// They are unpacked, not installed: Debian would start each as a service, on the ports that ours want.
+pub fn peers() -> anyhow::Result<()> {
+    debian_clients()?;
+    for (program, package) in [("docker-registry", "docker-registry"), ("etcd", "etcd-server")] {
+        if let Err(error) = unpacked(program, package) {
+            eprintln!("note: figures that need {package} are skipped: {error:#}");
+        }
+    }
+    redis_server()
+}
+
+/// A program of a package of Debian that needs no other.
+fn unpacked(program: &str, package: &str) -> anyhow::Result<()> {
+    let folder = run::target_dir().join(PEERS);
+    if run::exists(program) || folder.join("usr/bin").join(program).is_file() {
+        return Ok(());
+    }
+    ensure!(run::exists("apt-get") && run::exists("dpkg-deb"), "it is unpacked from Debian's package, and this is no Debian");
+    let script = format!(
+        "cd \"$(mktemp -d)\" && apt-get -qq -o APT::Sandbox::User=root download {package} && dpkg-deb -x ./*.deb '{}' && rm -r \"$PWD\"",
+        folder.display()
+    );
+    run::program(".", "sh", &["-c", &script])
+}
+
+/// The server and the tools of Redis are one program, which goes by its name.
+fn redis_server() -> anyhow::Result<()> {
+    let link = run::target_dir().join(PEERS).join("usr/bin/redis-server");
+    if run::exists("redis-server") || !run::exists("redis-check-rdb") || link.exists() {
+        return Ok(());
+    }
+    let folder = link.with_file_name("").display().to_string();
+    let script = format!("mkdir -p '{folder}' && ln -sf \"$(command -v redis-check-rdb)\" '{}'", link.display());
+    run::program(".", "sh", &["-c", &script])
+}
+
 fn debian_clients() -> anyhow::Result<()> {
     let missing: Vec<_> = CLIENTS.iter().filter(|(program, _)| !run::exists(program)).collect();
     if missing.is_empty() {
