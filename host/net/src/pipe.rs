@@ -3,12 +3,12 @@
 //! Bounded in bytes; small writes are copied together, so the number of chunks and the memory behind them stay
 //! bounded too. Wakers are called after the lock is released. Owns no address and no route; [`crate::Connection`]
 //! joins two of these, and overlays pump them.
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::End;
@@ -245,6 +245,22 @@ impl PipeWriter {
         Poll::Ready(self.write_now(&bytes[..count]))
     }
 
+    /// As [`Self::poll_write`] of the slices one after the other, in one step: a reader wakes once.
+    pub fn poll_write_gathered(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, NetError>> {
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        if total == 0 {
+            return Poll::Ready(self.room().map(|_| 0));
+        }
+        let room = ready!(self.poll_writable(cx))?;
+        let count = room.min(total).min(limits::WRITE_BYTES_MAX);
+        let mut gathered = BytesMut::with_capacity(count);
+        for slice in slices {
+            let left = count - gathered.len();
+            gathered.extend_from_slice(&slice[..slice.len().min(left)]);
+        }
+        Poll::Ready(self.push(gathered.freeze()).map(|()| count))
+    }
+
     /// The room was seen; it cannot shrink, because there is no other writer.
     fn write_now(&mut self, bytes: &[u8]) -> Result<usize, NetError> {
         if bytes.len() >= limits::COALESCE_BELOW_BYTES {
@@ -320,8 +336,20 @@ impl Drop for PipeWriter {
 
 impl AsyncRead for PipeReader {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let count = ready!(PipeReader::poll_read(self.get_mut(), cx, buffer.initialize_unfilled()))?;
-        buffer.advance(count);
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        // Not by a slice of the buffer: to be one, all of it would have to be zeroed first.
+        let reader = self.get_mut();
+        let mut bytes = ready!(reader.poll_read_bytes(cx, buffer.remaining()))?;
+        while !bytes.is_empty() {
+            buffer.put_slice(&bytes);
+            // An end or an error is still there for the next read.
+            bytes = match buffer.remaining() {
+                0 => Bytes::new(),
+                room => reader.try_read_bytes(room).ok().flatten().unwrap_or_default(),
+            };
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -329,6 +357,14 @@ impl AsyncRead for PipeReader {
 impl AsyncWrite for PipeWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         PipeWriter::poll_write(self.get_mut(), cx, bytes).map_err(io::Error::from)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_gathered(cx, slices).map_err(io::Error::from)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

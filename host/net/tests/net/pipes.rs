@@ -1,4 +1,6 @@
 //! One direction: order, ends, resets, back-pressure, and memory that stays bounded.
+use std::io::IoSlice;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use minicloud_net::limits::{COALESCE_BELOW_BYTES, PIPE_BYTES_DEFAULT};
 use minicloud_net::{NetError, PipeReader, PipeWriter, pipe};
 use proptest::prelude::*;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::support::{poll_now, read_all, write_all};
 
@@ -49,6 +52,40 @@ fn bytes_written_before_the_end_are_read_before_the_end() {
         assert_eq!(read_now(&mut reader, 100), Some(Ok(Bytes::new())));
         assert_eq!(read_now(&mut reader, 100), Some(Ok(Bytes::new())), "the end stays the end");
     }
+}
+
+#[test]
+fn slices_arrive_as_one_text_in_one_waking() {
+    for (sizes, capacity) in [(vec![3, 0, 4], 100), (vec![100, 9_000, 1], 20_000), (vec![10, 50, 10], 32)] {
+        let slices: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(n, size)| vec![n as u8; *size]).collect();
+        let (mut writer, mut reader) = pipe(capacity);
+        let (wakes, waker) = Wakes::new();
+        assert!(reader.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+        let borrowed: Vec<IoSlice<'_>> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        let count = poll_now(|cx| writer.poll_write_gathered(cx, &borrowed)).unwrap().unwrap();
+        assert_eq!(count, sizes.iter().sum::<usize>().min(capacity));
+        assert_eq!(wakes.count(), 1);
+        assert_eq!(read_now(&mut reader, capacity).unwrap().unwrap(), slices.concat()[..count]);
+    }
+}
+
+#[test]
+fn asynchronous_reads_fill_the_buffer_from_several_chunks() {
+    let (mut writer, mut reader) = pipe(100_000);
+    writer.push(vec![1; 5_000].into()).unwrap();
+    writer.push(vec![2; 10].into()).unwrap();
+    writer.push(vec![3; 5_000].into()).unwrap();
+    writer.close();
+    let mut space = [0; 6_000];
+    let mut read = |length: usize| {
+        let mut buffer = ReadBuf::new(&mut space[..length]);
+        poll_now(|cx| AsyncRead::poll_read(Pin::new(&mut reader), cx, &mut buffer)).unwrap().unwrap();
+        buffer.filled().to_vec()
+    };
+    assert_eq!(read(5_500), [vec![1; 5_000], vec![2; 10], vec![3; 490]].concat());
+    assert!(read(0).is_empty());
+    assert_eq!(read(6_000), vec![3; 4_510]);
+    assert!(read(10).is_empty(), "the end");
 }
 
 #[test]
