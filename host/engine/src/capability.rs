@@ -1,6 +1,7 @@
 //! What a task may reach, one room for each: its network, HTTP over it, its clock, its log, its volumes,
 //! and what minicloud tells it of itself.
 pub mod clocks;
+pub mod files;
 pub mod http;
 pub mod logs;
 pub mod sockets;

@@ -28,6 +28,11 @@ pub const COMPONENTS_LOADED_MAX: usize = 128;
 /// Files kept in the cache folder of one engine configuration.
 pub const CACHE_FILES_MAX: usize = 512;
 
+/// Bytes of a file that a guest's stream reads at a time; wasmtime-wasi gives no more.
+pub const FILE_READ_BYTES: usize = 64 << 10;
+/// Bytes of a guest's stream that are written to a file at a time.
+pub const FILE_WRITE_BYTES: usize = 256 << 10;
+
 /// Bytes of one log line; a longer line is cut into lines of this length.
 pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
 

@@ -11,7 +11,7 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::capability::clocks::Clocks;
-use crate::capability::{sockets, task};
+use crate::capability::{files, sockets, task};
 use crate::error::EngineError;
 use crate::store::GuestState;
 
@@ -141,7 +141,7 @@ fn add_p3(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     monotonic_clock::add_to_linker::<GuestState, Clocks>(linker, GuestState::clock)?;
     system_clock::add_to_linker::<GuestState, WasiClocks>(linker, GuestState::clocks)?;
     wasmtime_wasi::p3::random::add_to_linker(linker)?;
-    wasmtime_wasi::p3::filesystem::add_to_linker(linker)?;
+    files::add_to_linker(linker)?;
     wasmtime_wasi::p3::cli::add_to_linker(linker)?;
     sockets::p3::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)

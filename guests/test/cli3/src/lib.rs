@@ -2,6 +2,8 @@
 //! connections are served at once. What fails is told on standard output, with exit code 1.
 
 #[cfg(target_family = "wasm")]
+mod files;
+#[cfg(target_family = "wasm")]
 mod run;
 #[cfg(target_family = "wasm")]
 mod tcp;

@@ -1,6 +1,6 @@
 //! The `wasi:cli/run` export.
 
-use crate::{tcp, udp};
+use crate::{files, tcp, udp};
 use guest_common::{clock, log};
 use std::error::Error;
 use std::time::Duration;
@@ -41,6 +41,8 @@ async fn perform(words: &[&str]) -> Outcome {
             tcp::echo_clients(host, port.parse()?, bytes.parse()?, count.parse()?).await?;
         }
         ["connect", host, port] => tcp::try_connect(host, port.parse()?).await?,
+        ["copy", from, to] => files::copy(from, to).await?,
+        ["append", from, to] => files::append(from, to).await?,
         ["udp-server", port] => udp::server(port.parse()?).await?,
         ["udp-who", port] => udp::who(port.parse()?).await?,
         ["udp-client", host, port] => udp::client(host, port.parse()?).await?,

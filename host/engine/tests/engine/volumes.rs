@@ -4,11 +4,15 @@ use std::path::Path;
 use minicloud_core::task::Exit;
 use minicloud_engine::{EngineError, HostMount};
 
-use crate::support::{CLI2, NETWORK, Node, Running, guest, load};
+use crate::support::{CLI2, CLI3, NETWORK, Node, Running, guest, load};
 
 async fn run(node: &Node, folder: &Path, read_only: bool, args: &[&str]) -> Running {
+    run_guest(CLI2, node, folder, read_only, args).await
+}
+
+async fn run_guest(guest: &str, node: &Node, folder: &Path, read_only: bool, args: &[&str]) -> Running {
     let mount = HostMount { host: folder.to_owned(), guest: "/data".to_owned(), read_only };
-    let task = node.run_with("task", CLI2, args, |spec| spec.mounts = vec![mount]).await;
+    let task = node.run_with("task", guest, args, |spec| spec.mounts = vec![mount]).await;
     task.wait().await;
     task
 }
@@ -22,6 +26,43 @@ async fn what_one_task_writes_the_next_one_reads() {
     assert_eq!(std::fs::read_to_string(folder.path().join("note")).unwrap(), "kept\n");
     assert_eq!(run(&node, folder.path(), true, &["cat", "/data/note"]).await.log.lines(), ["kept"]);
     assert_eq!(run(&node, folder.path(), true, &["ls", "/data"]).await.log.lines(), ["note"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_wasi_0_3_carry_files_whole() {
+    let node = Node::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    for bytes in [0, 1, 65_536, 1_000_003] {
+        let content: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+        std::fs::write(file("from"), &content).unwrap();
+        std::fs::write(file("to"), "").unwrap();
+        let copied = run_guest(CLI3, &node, folder.path(), false, &["copy", "from", "to"]).await;
+        assert_eq!(copied.log.lines(), [format!("copied {bytes} bytes")]);
+        assert!(std::fs::read(file("to")).unwrap() == content, "{bytes} bytes are copied");
+        let appended = run_guest(CLI3, &node, folder.path(), false, &["append", "from", "to"]).await;
+        assert_eq!(appended.log.lines(), ["appended"]);
+        assert!(std::fs::read(file("to")).unwrap() == [&content[..], &content].concat(), "{bytes} bytes are appended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_wasi_0_3_say_what_cannot_be_had() {
+    let node = Node::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    let directory = run_guest(CLI3, &node, folder.path(), false, &["copy", "folder", "to"]).await;
+    assert_eq!(directory.wait().await, Exit::Failed { code: 1 });
+    assert!(directory.log.text().to_lowercase().contains("directory"), "{}", directory.log.text());
+    // The kernel's own "no space left on device".
+    std::fs::write(folder.path().join("from"), [7; 1000]).unwrap();
+    let full = Path::new("/dev/full");
+    if full.exists() {
+        let mount = HostMount { host: "/dev".into(), guest: "/data".to_owned(), read_only: false };
+        let task = node.run_with("task", CLI3, &["append", "zero", "full"], |spec| spec.mounts = vec![mount]).await;
+        assert_eq!(task.wait().await, Exit::Failed { code: 1 });
+        assert!(task.log.text().to_lowercase().contains("space"), "{}", task.log.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
