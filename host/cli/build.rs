@@ -32,6 +32,7 @@ fn build() -> Result<(), String> {
         "web/vite.config.ts",
         "guests/Cargo.toml",
         "guests/Cargo.lock",
+        "guests/.cargo/config.toml",
     ] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }

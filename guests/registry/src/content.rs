@@ -5,6 +5,7 @@ use crate::store::Store;
 use crate::upload;
 use guest_common::serve::{self, RequestLine};
 use guest_common::{clock, log};
+use wasip3::filesystem;
 use wasip3::filesystem::types::{Descriptor, DescriptorFlags};
 use wasip3::http::types::{ErrorCode, Fields, Response};
 use wasip3::wit_bindgen::{StreamReader, StreamResult};
@@ -28,6 +29,7 @@ pub async fn respond(line: &RequestLine, content: Content) -> Result<Response, E
     let status = if content.part.is_some() { 206 } else { 200 };
     let contents = if line.effective_method() == line.method && length > 0 {
         match upload::open(&Store::blob_path(&content.digest), DescriptorFlags::READ).await {
+            Ok(file) if first + length == content.size => Some(rest(&file, first)),
             Ok(file) => Some(body(file, first, length)),
             Err(fault) => return serve::respond(line, fault.reply()),
         }
@@ -78,9 +80,20 @@ fn body(file: Descriptor, first: u64, length: u64) -> StreamReader<u8> {
             }
         }
         drop(reader);
-        if let Err(code) = outcome.await {
-            log::line(format!("error: a blob could not be read: {code:?}"));
-        }
+        report(outcome.await);
     });
     body
+}
+
+/// The file from `first` to its end: its stream is the answer's own, and no byte comes by here.
+fn rest(file: &Descriptor, first: u64) -> StreamReader<u8> {
+    let (reader, outcome) = file.read_via_stream(first);
+    spawn_local(async move { report(outcome.await) });
+    reader
+}
+
+fn report(outcome: Result<(), filesystem::types::ErrorCode>) {
+    if let Err(code) = outcome {
+        log::line(format!("error: a blob could not be read: {code:?}"));
+    }
 }

@@ -6,6 +6,7 @@
 use crate::digest::{Digest, Hasher};
 use crate::fault::{Code, Fault};
 use crate::store::Store;
+use futures::future::join;
 use guest_common::clock;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -107,19 +108,30 @@ async fn receive(request: Request, file: &Descriptor, mut see: impl FnMut(&[u8])
     let (mut body, trailers) = Request::consume_body(request, result);
     let (mut writer, reader) = wit_stream::new();
     let written = file.append_via_stream(reader);
-    let mut buffer = Vec::new();
+    let (mut piece, mut spare) = (Vec::new(), Vec::new());
+    let mut result = StreamResult::Complete(0);
     let refused = loop {
-        buffer.clear();
-        buffer.reserve(CHUNK_BYTES);
-        let (result, piece) = body.read(buffer).await;
-        see(&piece);
-        buffer = writer.write_all(piece).await;
-        if !buffer.is_empty() {
+        // While one piece goes to the file, the next one comes and is hashed.
+        let next = async {
+            spare.clear();
+            if result == StreamResult::Dropped {
+                return (result, spare);
+            }
+            spare.reserve(CHUNK_BYTES);
+            let (result, piece) = body.read(spare).await;
+            see(&piece);
+            (result, piece)
+        };
+        let last = result == StreamResult::Dropped;
+        let (unwritten, came) = join(writer.write_all(piece), next).await;
+        if !unwritten.is_empty() {
             break true;
         }
-        if result == StreamResult::Dropped {
+        if last {
             break false;
         }
+        spare = unwritten;
+        (result, piece) = came;
     };
     drop(writer);
     if let Err(code) = written.await {
