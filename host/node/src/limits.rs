@@ -4,6 +4,9 @@ use std::time::Duration;
 /// Bytes of one frame; a larger one ends its stream.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of a packet between nodes, without the headers of IP and UDP; each connection finds out by itself how much of that
+/// its path takes. quinn hands ten at once to the system, which takes 64 KiB: of larger packets ten would be lost.
+pub const PACKET_BYTES_MAX: u16 = 6_500;
 /// Streams that one peer may have open at once on one connection.
 pub const STREAMS_PER_LINK_MAX: u32 = 4_096;
 /// Datagrams that wait for a connection to come up, per peer; later ones are dropped.

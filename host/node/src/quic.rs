@@ -7,6 +7,7 @@ mod config;
 mod latecomer;
 mod newcomer;
 mod stream;
+mod turns;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -20,14 +21,14 @@ use bytes::Bytes;
 use minicloud_core::id::NodeId;
 use minicloud_core::state::Role;
 use quinn::crypto::rustls::HandshakeData;
-use quinn::{Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, VarInt};
+use quinn::{Connection, ConnectionError, Endpoint, EndpointConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::debug;
 
 use crate::env::Clock;
 use crate::identity::{self, Identity, node_name, role_name};
-use crate::limits::HANDSHAKES_MAX;
+use crate::limits::{HANDSHAKES_MAX, PACKET_BYTES_MAX};
 use crate::transport::{BoxStream, Certified, CloseCode, Incoming, Link, LinkError, Transport};
 pub use config::ResetKey;
 pub use newcomer::{Newcomer, connect_newcomer};
@@ -53,10 +54,11 @@ pub struct Quic {
 impl Quic {
     /// Serves on a socket from [`bind_socket`]. Must run inside a tokio runtime. Certificates are judged by `clock`.
     pub fn new(socket: UdpSocket, identity: &Identity, reset_key: &ResetKey, clock: Arc<dyn Clock>) -> io::Result<Quic> {
-        let config = EndpointConfig::new(reset_key.hmac());
+        let mut config = EndpointConfig::new(reset_key.hmac());
+        config.max_udp_payload_size(PACKET_BYTES_MAX).map_err(io::Error::other)?;
         let server = config::server(identity, &clock).map_err(io::Error::other)?;
         let clients = config::Clients::new(identity, &clock).map_err(io::Error::other)?;
-        let endpoint = Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))?;
+        let endpoint = Endpoint::new(config, Some(server), socket, Arc::new(turns::LastInTurn))?;
         Ok(Quic { endpoint, clients: Arc::new(ArcSwap::from_pointee(clients)), clock, handshakes: Arc::default() })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use minicloud_core::state::Role;
 use quinn::crypto::HmacKey;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 use rustls::RootCertStore;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
@@ -19,7 +19,9 @@ use super::latecomer::Latecomers;
 use super::{ALPN_JOIN, ALPN_NODE};
 use crate::env::Clock;
 use crate::identity::Identity;
-use crate::limits::{INITIAL_RTT, MANAGER_IDLE, MANAGER_KEEP_ALIVE, STREAMS_PER_LINK_MAX, WORKER_IDLE, WORKER_KEEP_ALIVE};
+use crate::limits::{
+    INITIAL_RTT, MANAGER_IDLE, MANAGER_KEEP_ALIVE, PACKET_BYTES_MAX, STREAMS_PER_LINK_MAX, WORKER_IDLE, WORKER_KEEP_ALIVE,
+};
 
 type ConfigError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -125,7 +127,10 @@ fn worker_transport() -> Result<Arc<TransportConfig>, ConfigError> {
 
 fn transport(idle: Duration, keep_alive: Duration) -> Result<Arc<TransportConfig>, ConfigError> {
     let mut config = TransportConfig::default();
+    let mut packets = MtuDiscoveryConfig::default();
+    packets.upper_bound(PACKET_BYTES_MAX);
     config
+        .mtu_discovery_config(Some(packets))
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_PER_LINK_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .max_idle_timeout(Some(idle.try_into()?))
