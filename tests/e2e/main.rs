@@ -11,6 +11,7 @@ mod dockercoins;
 mod faults;
 mod images;
 mod isolation;
+mod jobs;
 mod keys;
 mod membership;
 mod namespaces;

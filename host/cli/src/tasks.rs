@@ -94,7 +94,7 @@ fn current(task: &TaskSummary, now_ms: u64) -> String {
 /// By service and slot; in a slot what shall run comes first, then the newest.
 fn sort(tasks: &mut [TaskSummary]) {
     tasks.sort_by(|a, b| {
-        let place = |task: &TaskSummary| (task.desired_state > TaskState::Running, Reverse(task.since_ms));
+        let place = |task: &TaskSummary| (task.desired_state >= TaskState::Shutdown, Reverse(task.since_ms));
         (&a.service, a.slot, &a.name).cmp(&(&b.service, b.slot, &b.name)).then_with(|| place(a).cmp(&place(b)))
     });
 }

@@ -72,7 +72,7 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// Flags that a later version will have.
-const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config", "--max-concurrent"];
+const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config"];
 
 /// Commands of Docker, and what to write here.
 const COMMANDS: &[(&str, &str)] = &[

@@ -116,8 +116,13 @@ fn task(state: &ClusterState, task: &Task, found: &mut Found) {
     found.ensure(task.node.is_some() || !assigned, || format!("task {id} is {observed} on no node"));
     found.ensure(task.node.is_none() || observed >= TaskState::Assigned, || format!("task {id} has a node but is {observed}"));
     found.ensure(observed != TaskState::Remove, || format!("task {id} was observed as a wish"));
-    let wishes = [TaskState::Running, TaskState::Shutdown, TaskState::Remove];
+    let wishes = [TaskState::Running, TaskState::Complete, TaskState::Shutdown, TaskState::Remove];
     found.ensure(wishes.contains(&desired), || format!("task {id} is wanted to be {desired}"));
+    let current = state.services.get(&task.service).filter(|service| service.template_version == task.template_version);
+    if let Some(service) = current.filter(|_| task.is_wanted()) {
+        let job = service.spec.mode.is_job();
+        found.ensure(job == (desired == TaskState::Complete), || format!("task {id} of {} is wanted to be {desired}", service.spec.name));
+    }
     found.ensure(task.created_at.0 > 0 && task.created <= task.version, || format!("task {id} changed before it was created"));
     if let (Slot::Node(own), Some(node)) = (task.slot, task.node) {
         found.ensure(own == node, || format!("task {id} of slot {own} is on node {node}"));

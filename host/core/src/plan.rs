@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 mod allocator;
 mod draft;
+mod jobs;
 mod orchestrator;
 mod reaper;
 mod restart;
@@ -43,6 +44,7 @@ pub struct Report {
 pub fn plan(state: &ClusterState, now: Timestamp, ids: &mut dyn IdSource) -> Plan {
     let mut draft = Draft::new(state, now, ids);
     orchestrator::run(&mut draft);
+    jobs::run(&mut draft);
     restart::run(&mut draft);
     update::run(&mut draft);
     allocator::run(&mut draft);

@@ -53,6 +53,17 @@ pub struct ServiceSpec {
     pub rollback: UpdateConfig,
 }
 
+impl ServiceSpec {
+    /// When a task that ended is followed by another. What a job has done is not done again, so for it `any` is `on-failure`.
+    pub fn restart_policy(&self) -> RestartPolicy {
+        let policy = self.task.restart;
+        match policy.condition {
+            RestartCondition::Any if self.mode.is_job() => RestartPolicy { condition: RestartCondition::OnFailure, ..policy },
+            _ => policy,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkAttachment {
@@ -70,6 +81,27 @@ pub enum ServiceMode {
     Replicated { replicas: u32 },
     /// One task on every eligible node.
     Global,
+    /// This many tasks that each run to their end once.
+    ReplicatedJob {
+        total: u32,
+        /// Tasks at once; 0: all.
+        #[serde(default)]
+        max_concurrent: u32,
+    },
+    /// One task on every eligible node, which runs to its end once.
+    GlobalJob,
+}
+
+impl ServiceMode {
+    /// Its tasks are to end: done is what has run to its end.
+    pub fn is_job(self) -> bool {
+        matches!(self, ServiceMode::ReplicatedJob { .. } | ServiceMode::GlobalJob)
+    }
+
+    /// Its slots are nodes, so it has no number of its own.
+    pub fn is_per_node(self) -> bool {
+        matches!(self, ServiceMode::Global | ServiceMode::GlobalJob)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 //! Properties of `apply` and `plan` under commands in any order.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minicloud_core::command::{Change, Command, NodeChange, Request};
 use minicloud_core::id::{Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 use minicloud_core::spec::*;
-use minicloud_core::state::{Availability, ClusterState, NodeDescription, NodeStatus, Role, RowKey, Slot};
+use minicloud_core::state::{Availability, ClusterState, NodeDescription, NodeStatus, Role, RowKey, Service, Slot};
 use minicloud_core::task::{Health, TaskState, TaskStatus};
 use minicloud_core::view;
 use proptest::collection::{btree_map, vec};
@@ -48,6 +48,8 @@ enum Event {
 #[derive(Clone, Debug)]
 struct Shape {
     replicas: Option<u32>,
+    /// A job, with so many tasks at once.
+    job: Option<u32>,
     image: &'static str,
     networks: Vec<u8>,
     port: Option<(u16, PublishMode)>,
@@ -64,7 +66,8 @@ struct Shape {
 }
 
 fn shape() -> impl Strategy<Value = Box<Shape>> {
-    let mode = (option::weighted(0.8, 0..6u32), select(vec!["v1", "v1", "v2", "crash", "once", "missing"]), vec(0..3u8, 0..3));
+    let number = (option::weighted(0.8, 0..6u32), option::weighted(0.3, 0..4u32));
+    let mode = (number, select(vec!["v1", "v1", "v2", "crash", "once", "missing"]), vec(0..3u8, 0..3));
     let ports = select(vec![(0, PublishMode::Ingress), (8000, PublishMode::Ingress), (8001, PublishMode::Host), (8000, PublishMode::Host)]);
     let spread = (select(vec![0, 0, 0, 1, 2]), any::<bool>());
     let place = (option::weighted(0.3, ports), option::weighted(0.2, 0..3u8), select(vec![0, 0, 600 << 20]), spread);
@@ -75,7 +78,7 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
     let endpoint = select(vec![EndpointMode::Vip, EndpointMode::Dnsrr]);
     (mode, place, restart, order, 0..3u32, action, constraint, endpoint).prop_map(
         |(
-            (replicas, image, networks),
+            ((replicas, job), image, networks),
             (port, volume, reserve_memory, (max_per_node, spread)),
             restart,
             order,
@@ -86,6 +89,7 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
         )| {
             Box::new(Shape {
                 replicas,
+                job,
                 image,
                 networks,
                 port,
@@ -331,21 +335,28 @@ impl Trial {
             mode: *mode,
             address: None,
         });
+        let mode = match (shape.replicas, shape.job) {
+            (Some(replicas), None) => ServiceMode::Replicated { replicas },
+            (None, None) => ServiceMode::Global,
+            (Some(total), Some(max_concurrent)) => ServiceMode::ReplicatedJob { total, max_concurrent },
+            (None, Some(_)) => ServiceMode::GlobalJob,
+        };
+        let rolling = |config: UpdateConfig| if mode.is_job() { UpdateConfig::default() } else { config };
         ServiceSpec {
             name,
             labels: Labels::new(),
-            mode: shape.replicas.map_or(ServiceMode::Global, |replicas| ServiceMode::Replicated { replicas }),
+            mode,
             task,
             networks: chosen.map(|network| NetworkAttachment { network, aliases: Vec::new() }).collect(),
             endpoint_mode: shape.endpoint_mode,
             ports: ports.collect(),
-            update: UpdateConfig {
+            update: rolling(UpdateConfig {
                 parallelism: shape.parallelism,
                 order: shape.order,
                 failure_action: shape.action,
                 ..UpdateConfig::default()
-            },
-            rollback: UpdateConfig { parallelism: shape.parallelism, ..UpdateConfig::default() },
+            }),
+            rollback: rolling(UpdateConfig { parallelism: shape.parallelism, ..UpdateConfig::default() }),
         }
     }
 
@@ -384,6 +395,10 @@ impl Trial {
             let wanted = match service.spec.mode {
                 ServiceMode::Replicated { replicas } => replicas as usize,
                 ServiceMode::Global => state.nodes.len(),
+                ServiceMode::ReplicatedJob { .. } | ServiceMode::GlobalJob => {
+                    self.assert_job_converged(service);
+                    continue;
+                }
             };
             assert!(slots.len() <= wanted, "{} runs in {slots:?}", service.spec.name);
             if self.is_wanted_everywhere(service.id) {
@@ -395,6 +410,31 @@ impl Trial {
                     state.tasks_of_service(service.id).collect::<Vec<_>>()
                 );
             }
+        }
+    }
+}
+
+impl Trial {
+    /// What ends is done as often as it was asked for, once in each slot; what does not end is under way as often as it may.
+    fn assert_job_converged(&self, service: &Service) {
+        let tasks: Vec<_> = self.world.state.tasks_of_service(service.id).collect();
+        let done: Vec<Slot> = tasks.iter().filter(|task| service.is_done(task)).map(|task| task.slot).collect();
+        let live: Vec<Slot> = tasks.iter().filter(|task| task.is_live()).map(|task| task.slot).collect();
+        let slots: BTreeSet<Slot> = done.iter().chain(&live).copied().collect();
+        assert!(live.iter().all(|slot| !done.contains(slot)), "what is done is done again: {tasks:#?}");
+        let (total, at_once) = match service.spec.mode {
+            ServiceMode::ReplicatedJob { total, max_concurrent: 0 } => (total as usize, total as usize),
+            ServiceMode::ReplicatedJob { total, max_concurrent } => (total as usize, max_concurrent as usize),
+            _ => (self.world.state.nodes.len(), usize::MAX),
+        };
+        assert!(live.len() <= at_once, "{} are under way at once: {tasks:#?}", live.len());
+        assert!(live.len() <= total.saturating_sub(done.len()), "more are under way than are to be done: {tasks:#?}");
+        if self.is_wanted_everywhere(service.id) {
+            let under_way = at_once.min(total.saturating_sub(done.len()));
+            assert_eq!(live.len(), under_way, "{} of {total} are done: {tasks:#?}", done.len());
+        } else if service.spec.task.image.name == "once" && live.is_empty() && service.spec.task.restart.condition != RestartCondition::None
+        {
+            assert!(slots.len() >= total, "{} of {total} are done: {tasks:#?}", done.len());
         }
     }
 }

@@ -73,7 +73,8 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
     let (mode, replicas) = match service.mode {
         Mode::Replicated { replicas } => (ApiMode::Replicated, Some(replicas)),
         Mode::Global => (ApiMode::Global, None),
-        Mode::ReplicatedJob { .. } | Mode::GlobalJob => bail!("{}: jobs are not supported yet", service.at),
+        Mode::ReplicatedJob { completions } => (ApiMode::ReplicatedJob, Some(completions)),
+        Mode::GlobalJob => (ApiMode::GlobalJob, None),
     };
     if !(service.secrets.is_empty() && service.configs.is_empty()) {
         bail!("{}: secrets and configs are not supported yet", service.at);
@@ -86,6 +87,7 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
         image_name: image.name.clone(),
         mode,
         replicas,
+        max_concurrent: None,
         networks: service.networks.iter().map(|at| at.network.clone()).collect(),
         aliases: service.networks.iter().map(|at| (at.network.clone(), at.aliases.clone())).collect(),
         endpoint_mode: service.endpoint_mode,

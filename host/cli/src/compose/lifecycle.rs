@@ -13,8 +13,9 @@ use super::wait;
 use crate::cluster::block_on;
 use crate::data_dir::Choice;
 
-/// Said of a global service that was stopped.
+/// Said of a global service that was stopped, and of a global job.
 const GLOBAL: &str = "global";
+const GLOBAL_JOB: &str = "global-job";
 
 #[derive(Args, Debug)]
 pub struct Stop {
@@ -81,12 +82,14 @@ pub async fn stop(client: &Client, project: &str, keys: &[String]) -> anyhow::Re
 }
 
 async fn stop_one(client: &Client, service: &ServiceSummary) -> anyhow::Result<()> {
-    let count = match service.mode {
-        Mode::Global => GLOBAL.to_owned(),
-        _ => service.replicas_desired.to_string(),
+    let count = match (service.mode, service.job) {
+        (Mode::Global, _) => GLOBAL.to_owned(),
+        (Mode::GlobalJob, _) => GLOBAL_JOB.to_owned(),
+        (_, Some(job)) => job.total.to_string(),
+        (_, None) => service.replicas_desired.to_string(),
     };
     let update = UpdateService {
-        mode: Some(Mode::Replicated),
+        mode: Some(if service.mode.is_job() { Mode::ReplicatedJob } else { Mode::Replicated }),
         replicas: Some(0),
         labels_add: [(STOPPED.to_owned(), count)].into(),
         ..UpdateService::default()
@@ -120,12 +123,14 @@ async fn start(client: &Client, project: &str, keys: &[String]) -> anyhow::Resul
 }
 
 async fn start_one(client: &Client, service: &ServiceSummary) -> anyhow::Result<()> {
+    // What was done once is done again, as a container that has exited is started again.
+    let force = service.mode.is_job() && service.replicas_running == 0;
+    let again = UpdateService { labels_rm: vec![STOPPED.to_owned()], force, ..UpdateService::default() };
     let update = match service.labels.get(STOPPED).map(String::as_str) {
         None => UpdateService { force: service.replicas_running < service.replicas_desired, ..UpdateService::default() },
-        Some(GLOBAL) => UpdateService { mode: Some(Mode::Global), labels_rm: vec![STOPPED.to_owned()], ..UpdateService::default() },
-        Some(count) => {
-            UpdateService { replicas: Some(count.parse().unwrap_or(1)), labels_rm: vec![STOPPED.to_owned()], ..UpdateService::default() }
-        }
+        Some(GLOBAL) => UpdateService { mode: Some(Mode::Global), ..again },
+        Some(GLOBAL_JOB) => UpdateService { mode: Some(Mode::GlobalJob), ..again },
+        Some(count) => UpdateService { replicas: Some(count.parse().unwrap_or(1)), ..again },
     };
     client.update_service(&service.name, &update).await?;
     wait::service(client, &service.name, Condition::Started).await?;

@@ -66,7 +66,7 @@ impl Ps {
         let mut found = Vec::new();
         for service in labels::chosen(&client, name, &self.of).await? {
             let mut tasks = client.service_tasks(&service.name).await?;
-            tasks.retain(|task| self.all || (task.desired_state <= TaskState::Running));
+            tasks.retain(|task| self.all || (task.desired_state < TaskState::Shutdown && !task.current_state.is_final()));
             tasks.sort_by_key(|task| (task.slot, task.since_ms));
             found.push((service, tasks));
         }

@@ -43,7 +43,7 @@ fn reached(progress: &Progress, until: Condition) -> bool {
     let done = u32::try_from(done).unwrap_or(u32::MAX);
     match until {
         Condition::Started | Condition::Healthy => progress.converged || progress.running.saturating_add(done) >= progress.desired,
-        Condition::Completed => done >= progress.desired,
+        Condition::Completed => done >= progress.job.map_or(progress.desired, |job| job.total),
     }
 }
 
@@ -52,7 +52,10 @@ pub fn reason(progress: &Progress) -> String {
     let waiting = progress.tasks.iter().filter(|task| task.state != TaskState::Running);
     let troubles: Vec<String> =
         waiting.filter(|task| !task.error.is_empty()).map(|task| format!("{}: {}", task.name, one_line(&task.error))).collect();
-    let sum = format!("{} of {} tasks run", progress.running, progress.desired);
+    let sum = match progress.job {
+        Some(job) => format!("{} of {} tasks have completed", job.completed, job.total),
+        None => format!("{} of {} tasks run", progress.running, progress.desired),
+    };
     match troubles.first() {
         None => sum,
         Some(first) => format!("{sum}; {first}"),

@@ -19,6 +19,7 @@ Examples:
   minicloud service create --replicas 3 --network front -p 8000:80 ./web.wasm
   minicloud service create --mount source=data,target=/data redis --appendfsync always
   minicloud service create --mode global --constraint node.role==worker ./agent.wasm
+  minicloud service create --mode replicated-job --replicas 10 --max-concurrent 2 ./convert.wasm
 
 IMAGE is a name that 'minicloud images' shows, one in a registry, or the path of a component file.
 Flags go before it; what follows it goes to the tasks.";
@@ -29,12 +30,15 @@ pub struct Create {
     /// Name of the service [default: made from the image's name]
     #[arg(long)]
     name: Option<String>,
-    /// A number of tasks, or one task on every node
+    /// A number of tasks, or one task on every node; a job's tasks each run to their end once
     #[arg(long, value_parser = mode(), default_value = "replicated")]
     mode: Mode,
-    /// Number of tasks [default: 1]
+    /// Number of tasks; of a job those that are to complete [default: 1]
     #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     replicas: Option<u32>,
+    /// Tasks of a replicated job that run at once; 0: all [default: 0]
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    max_concurrent: Option<u32>,
     /// Network to attach to; may be given several times
     #[arg(long, value_name = "NETWORK")]
     network: Vec<String>,
@@ -113,8 +117,11 @@ impl Create {
             }
             args = parse::words(text).map_err(anyhow::Error::msg)?;
         }
-        if self.mode == Mode::Global && self.replicas.is_some() {
+        if self.mode.is_per_node() && self.replicas.is_some() {
             bail!("--replicas means nothing for a global service: it has one task on every node");
+        }
+        if self.mode != Mode::ReplicatedJob && self.max_concurrent.is_some() {
+            bail!("--max-concurrent means nothing without --mode replicated-job: only its tasks run in turns");
         }
         let mut variables = Vec::new();
         for path in &self.env_file {
@@ -127,6 +134,7 @@ impl Create {
             image_name: None,
             mode: self.mode,
             replicas: self.replicas,
+            max_concurrent: self.max_concurrent,
             networks: self.network,
             aliases: Default::default(),
             endpoint_mode: self.endpoint_mode,
@@ -211,7 +219,7 @@ mod tests {
         .unwrap();
         let json = serde_json::to_value(&service).unwrap();
         let expected = serde_json::json!({
-            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "networks": ["a", "b"], "aliases": {},
+            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "max_concurrent": null, "networks": ["a", "b"], "aliases": {},
             "endpoint_mode": "dnsrr",
             "ports": [
                 {"published": 8000, "target": 80, "protocol": "tcp", "mode": "ingress", "address": null},
@@ -239,6 +247,15 @@ mod tests {
     fn a_global_service_has_no_replicas() {
         assert_eq!(read("--mode global rng").unwrap().mode, Mode::Global);
         assert!(read("--mode global --replicas 2 rng").unwrap_err().to_string().contains("means nothing for a global service"));
+        assert!(read("--mode global-job --replicas 2 rng").unwrap_err().to_string().contains("means nothing for a global service"));
+    }
+
+    #[test]
+    fn a_job_runs_in_turns() {
+        let job = read("--mode replicated-job --replicas 10 --max-concurrent 2 rng").unwrap();
+        assert_eq!((job.mode, job.replicas, job.max_concurrent), (Mode::ReplicatedJob, Some(10), Some(2)));
+        assert_eq!(read("--mode global-job rng").unwrap().mode, Mode::GlobalJob);
+        assert!(read("--max-concurrent 2 rng").unwrap_err().to_string().contains("without --mode replicated-job"));
     }
 
     #[test]

@@ -184,7 +184,12 @@ impl RollbackFlags {
 }
 
 pub fn mode() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(["replicated", "global"]).map(|text| if text == "global" { Mode::Global } else { Mode::Replicated })
+    PossibleValuesParser::new(["replicated", "global", "replicated-job", "global-job"]).map(|text| match text.as_str() {
+        "global" => Mode::Global,
+        "replicated-job" => Mode::ReplicatedJob,
+        "global-job" => Mode::GlobalJob,
+        _ => Mode::Replicated,
+    })
 }
 
 pub fn endpoint_mode() -> impl TypedValueParser<Value = EndpointMode> {

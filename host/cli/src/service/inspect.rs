@@ -4,9 +4,10 @@ use minicloud_core::spec::{
     EndpointMode, FailureAction, HealthCheck, HealthProbe, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder,
 };
 use minicloud_core::state::UpdateProgress;
-use minicloud_node::api::types::{PortProblem, ServiceDetail, ServiceVip};
+use minicloud_node::api::types::{JobCount, PortProblem, ServiceDetail, ServiceVip};
 use minicloud_node::client::Client;
 
+use super::ls::mode;
 use crate::inspect::{Inspecting, labels};
 use crate::render::{ago, bytes, cores, duration, facts, milliseconds_now, ports};
 
@@ -29,10 +30,12 @@ impl Inspect {
 fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
     let spec = &service.spec;
     let task = &spec.task;
-    let mode = match spec.mode {
-        ServiceMode::Replicated { .. } => "replicated".to_owned(),
-        ServiceMode::Global => "global".to_owned(),
+    let completed = |job: JobCount| format!("{} of {} tasks", job.completed, job.total);
+    let at_once = match spec.mode {
+        ServiceMode::ReplicatedJob { max_concurrent, .. } => some(max_concurrent, |most| most.to_string()),
+        _ => String::new(),
     };
+    let rolling = |update: &UpdateConfig| if service.summary.mode.is_job() { String::new() } else { rolling(update) };
     let vip = |vip: &ServiceVip| format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()));
     let mount = |mount: &Mount| format!("{} at {}{}", mount.volume, mount.target, if mount.read_only { " (read-only)" } else { "" });
     let env: Vec<String> = task.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -42,8 +45,10 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
         ("ID", service.summary.id.to_string()),
         ("Name", service.summary.name.clone()),
         ("Labels", labels(&spec.labels)),
-        ("Mode", mode),
+        ("Mode", mode(service.summary.mode).to_owned()),
         ("Running", format!("{} of {} tasks", service.summary.replicas_running, service.summary.replicas_desired)),
+        ("Completed", service.summary.job.map_or_else(String::new, completed)),
+        ("Most at once", at_once),
         ("Created", ago(service.created_at_ms, now_ms)),
         ("Updated", ago(service.updated_at_ms, now_ms)),
         ("Update", service.update.as_ref().map_or_else(String::new, update_text)),

@@ -92,19 +92,20 @@ pub async fn wait_for(client: &Client, service: &str, waiting: Waiting, goal: Go
         && let Screen::Bars(bars) = screen
     {
         bars.finish();
-        return watched;
+        return watched.map(drop);
     }
-    watched?;
-    screen.finish(&format!("verify: Service {service} converged"))
+    screen.finish(&watched?)
 }
 
-async fn watch(client: &Client, service: &str, goal: Goal, screen: &mut Screen) -> anyhow::Result<()> {
+/// The last line to say.
+async fn watch(client: &Client, service: &str, goal: Goal, screen: &mut Screen) -> anyhow::Result<String> {
     let mut changes = client.watch_service(service).await?;
     while let Some(progress) = changes.next().await {
         let progress = progress?;
         screen.show(&progress)?;
         if let Some(end) = end(service, goal, &progress) {
-            return end;
+            let last_line = if progress.job.is_some() { "job complete".to_owned() } else { format!("verify: Service {service} converged") };
+            return end.map(|()| last_line);
         }
     }
     bail!("the node stopped telling how service {service} gets on; see 'minicloud service ps {service}'")

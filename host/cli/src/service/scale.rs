@@ -16,7 +16,7 @@ use crate::parse;
 pub struct Scale {
     #[command(flatten)]
     waiting: Waiting,
-    /// Services and their numbers of tasks: all are set, or none
+    /// Services and their numbers of tasks, of jobs those that are to complete: all are set, or none
     #[arg(required = true, value_name = "SERVICE=REPLICAS", value_parser = parse::scale)]
     services: Vec<(String, u32)>,
 }

@@ -23,12 +23,15 @@ pub struct Update {
     /// Image of the tasks: a bundled name or the path of a component file
     #[arg(long)]
     image: Option<String>,
-    /// A number of tasks, or one task on every node
+    /// A number of tasks, or one task on every node; a job's tasks each run to their end once
     #[arg(long, value_parser = mode())]
     mode: Option<Mode>,
     /// Number of tasks
     #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     replicas: Option<u32>,
+    /// Tasks of a replicated job that run at once; 0: all
+    #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
+    max_concurrent: Option<u32>,
     /// Arguments of the tasks, as one text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = arguments)]
     args: Option<Arguments>,
@@ -141,6 +144,7 @@ impl Update {
             image_name: None,
             mode: self.mode,
             replicas: self.replicas,
+            max_concurrent: self.max_concurrent,
             networks_add: self.network_add,
             networks_rm: self.network_rm,
             endpoint_mode: self.endpoint_mode,
@@ -202,6 +206,7 @@ mod tests {
             "--image=b",
             "--mode=global",
             "--replicas=2",
+            "--max-concurrent=4",
             "--args=--port '63 80'",
             "--force",
             "--env-add=A=1",
@@ -235,6 +240,7 @@ mod tests {
             image: Some("b".into()),
             mode: Some(Mode::Global),
             replicas: Some(2),
+            max_concurrent: Some(4),
             args: Some(vec!["--port".into(), "63 80".into()]),
             force: true,
             ports_add: parse::publish("8000:80").unwrap().0,

@@ -315,6 +315,12 @@ fn mode(key: &str, model: &ServiceModel, scale: Option<u32>, at: &Place) -> Resu
     {
         return Err(Error::at(at, format!("service '{key}' has scale {b} and deploy.replicas {a}; give it one number")));
     }
+    let is_job = matches!(deploy.mode, DeployMode::ReplicatedJob | DeployMode::GlobalJob);
+    let rolling = [&deploy.update_config, &deploy.rollback_config].map(update);
+    if is_job && rolling.iter().any(|config| *config != Update::default()) {
+        let why = "a job is begun anew, not updated task by task: leave update_config and rollback_config out";
+        return Err(Error::at(at, format!("service '{key}': {why}")));
+    }
     match (deploy.mode, said) {
         (DeployMode::Replicated, said) => Ok(Mode::Replicated { replicas: said.unwrap_or(1) }),
         (DeployMode::ReplicatedJob, said) => Ok(Mode::ReplicatedJob { completions: said.unwrap_or(1) }),

@@ -206,6 +206,10 @@ fn mode(mode: ServiceMode) -> String {
         ServiceMode::Replicated { replicas: 1 } => "1 replica".to_owned(),
         ServiceMode::Replicated { replicas } => format!("{replicas} replicas"),
         ServiceMode::Global => "global".to_owned(),
+        ServiceMode::ReplicatedJob { total: 1, .. } => "a job of 1 task".to_owned(),
+        ServiceMode::ReplicatedJob { total, max_concurrent: 0 } => format!("a job of {total} tasks"),
+        ServiceMode::ReplicatedJob { total, max_concurrent } => format!("a job of {total} tasks, {max_concurrent} at once"),
+        ServiceMode::GlobalJob => "a global job".to_owned(),
     }
 }
 

@@ -67,6 +67,13 @@ impl<'a> Draft<'a> {
         self.ids.next_id()
     }
 
+    /// The services that stay and whose tasks do, in order.
+    pub(super) fn services_that_run(&self) -> Vec<Arc<Service>> {
+        let mut services = self.services();
+        services.retain(|service| !service.spec.mode.is_job());
+        services
+    }
+
     /// The services that stay, in order.
     pub(super) fn services(&self) -> Vec<Arc<Service>> {
         self.state.services.values().filter(|service| !service.removing).cloned().collect()
@@ -96,7 +103,7 @@ impl<'a> Draft<'a> {
             version: service.version,
             slot,
             template,
-            desired: TaskState::Running,
+            desired: if service.spec.mode.is_job() { TaskState::Complete } else { TaskState::Running },
             start_at: backoff.start_at,
             failures: backoff.failures,
             restarts: backoff.restarts,

@@ -20,6 +20,8 @@ pub(super) fn run(draft: &mut Draft) {
             _ if service.removing => close(draft, slots.iter()),
             ServiceMode::Replicated { replicas } => replicated(draft, &service, &slots, replicas as usize),
             ServiceMode::Global => global(draft, &service, &slots),
+            // The business of `jobs`.
+            ServiceMode::ReplicatedJob { .. } | ServiceMode::GlobalJob => {}
         }
     }
 }
@@ -40,7 +42,7 @@ fn replicated(draft: &mut Draft, service: &Service, slots: &[SlotTasks], replica
 
 /// Slots in the order in which a scale-down closes them: not running first, then from the node that has most, then
 /// the highest number.
-fn first_to_go(mut slots: Vec<&SlotTasks>) -> Vec<&SlotTasks> {
+pub(super) fn first_to_go(mut slots: Vec<&SlotTasks>) -> Vec<&SlotTasks> {
     let mut nth_on_node: BTreeMap<NodeId, usize> = BTreeMap::new();
     slots.sort_by_key(|slot| (!is_running(slot), slot.slot));
     let mut keyed: Vec<_> = slots.into_iter().map(|slot| (rank(slot, &mut nth_on_node), slot)).collect();
@@ -88,7 +90,7 @@ fn hand_over(draft: &mut Draft, service: &Service, open: &[&SlotTasks], wanted: 
 }
 
 /// The slots' tasks, with their history, are to stop and be forgotten.
-fn close<'a>(draft: &mut Draft, slots: impl IntoIterator<Item = &'a SlotTasks>) {
+pub(super) fn close<'a>(draft: &mut Draft, slots: impl IntoIterator<Item = &'a SlotTasks>) {
     for task in slots.into_iter().flat_map(|slot| &slot.tasks) {
         draft.set_desired(task.id, TaskState::Remove);
     }

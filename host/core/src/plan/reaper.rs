@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::command::Change;
 use crate::limits;
-use crate::state::Task;
+use crate::state::{Service, Task};
 use crate::task::{TaskState, TaskStatus};
 
 use super::draft::Draft;
@@ -37,34 +37,35 @@ fn orphans(draft: &mut Draft) {
 fn is_over(task: &Task) -> bool {
     match task.desired {
         TaskState::Remove => !task.occupies_node(),
-        desired => desired > TaskState::Running && task.node.is_none(),
+        _ => !task.is_wanted() && task.node.is_none(),
     }
 }
 
 /// Of each slot's ended tasks only the last few are kept.
 fn history(draft: &mut Draft) {
     let mut old = Vec::new();
-    for service in draft.state.services.keys() {
+    for service in draft.state.services.values() {
         let mut slot: Vec<&Arc<Task>> = Vec::new();
-        for task in draft.state.tasks_of_service(*service) {
+        for task in draft.state.tasks_of_service(service.id) {
             if slot.first().is_some_and(|first| first.slot != task.slot) {
-                forgotten(&mut slot, &mut old);
+                forgotten(service, &mut slot, &mut old);
                 slot.clear();
             }
             slot.push(task);
         }
-        forgotten(&mut slot, &mut old);
+        forgotten(service, &mut slot, &mut old);
     }
     for task in old {
         draft.push(Change::RemoveTask { task });
     }
 }
 
-fn forgotten(slot: &mut Vec<&Arc<Task>>, old: &mut Vec<crate::id::TaskId>) {
+/// What a job has done is no history: it says that it need not be done again.
+fn forgotten(service: &Service, slot: &mut Vec<&Arc<Task>>, old: &mut Vec<crate::id::TaskId>) {
     if slot.len() <= limits::TASK_HISTORY_PER_SLOT {
         return;
     }
-    slot.retain(|task| task.desired > TaskState::Running && task.status.state.is_final());
+    slot.retain(|task| !task.is_wanted() && task.status.state.is_final() && !service.is_done(task));
     slot.sort_by_key(|task| (task.created, task.id));
     let surplus = slot.len().saturating_sub(limits::TASK_HISTORY_PER_SLOT);
     old.extend(slot.iter().take(surplus).map(|task| task.id));

@@ -14,7 +14,7 @@ use super::draft::{Backoff, Draft};
 use super::slots::{SlotTasks, is_lost, is_outdated, own_slots, stops_first};
 
 pub(super) fn run(draft: &mut Draft) {
-    for service in draft.services() {
+    for service in draft.services_that_run() {
         for slot in own_slots(&draft.state, &service) {
             mend(draft, &service, &slot);
         }
@@ -80,7 +80,7 @@ pub fn is_followed(last: &Task, policy: &RestartPolicy) -> bool {
 pub(super) fn backoff(last: &Task, policy: &RestartPolicy, now: Timestamp) -> Option<Backoff> {
     let wanted = match policy.condition {
         RestartCondition::Any => true,
-        RestartCondition::OnFailure => last.has_failed(),
+        RestartCondition::OnFailure => last.status.state != TaskState::Complete,
         RestartCondition::None => false,
     };
     let ended_at = last.ended_at.unwrap_or(now);

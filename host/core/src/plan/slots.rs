@@ -1,7 +1,7 @@
 //! The tasks of a service slot by slot, and what several stages ask of a task.
 use std::sync::Arc;
 
-use crate::spec::{PublishMode, ServiceMode, UpdateOrder};
+use crate::spec::{PublishMode, UpdateOrder};
 use crate::state::{Availability, ClusterState, NodeStatus, Service, Slot, Task};
 use crate::task::TaskState;
 
@@ -41,10 +41,14 @@ pub(super) fn slots(state: &ClusterState, service: &Service) -> Vec<SlotTasks> {
 
 /// The occupied slots of the kind that the service's mode has; after a change of mode the others only wait to go.
 pub(super) fn own_slots(state: &ClusterState, service: &Service) -> Vec<SlotTasks> {
-    let global = service.spec.mode == ServiceMode::Global;
     let mut slots = slots(state, service);
-    slots.retain(|slot| matches!(slot.slot, Slot::Node(_)) == global);
+    slots.retain(|slot| is_own(service, slot.slot));
     slots
+}
+
+/// Of the kind that the service's mode has.
+pub(super) fn is_own(service: &Service, slot: Slot) -> bool {
+    matches!(slot, Slot::Node(_)) == service.spec.mode.is_per_node()
 }
 
 /// Its node is down or gone, so nothing is known of it.

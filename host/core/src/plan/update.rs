@@ -18,7 +18,7 @@ use super::restart;
 use super::slots::{SlotTasks, is_good, is_lost, is_misplaced, is_outdated, own_slots, stops_first};
 
 pub(super) fn run(draft: &mut Draft) {
-    for service in draft.services() {
+    for service in draft.services_that_run() {
         let slots = own_slots(&draft.state, &service);
         let stages: Vec<(&SlotTasks, Stage)> = slots.iter().map(|slot| (slot, advance(draft, &service, slot))).collect();
         if supervise(draft, &service, &slots) == Verdict::GoOn {

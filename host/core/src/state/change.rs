@@ -123,7 +123,7 @@ impl Writer<'_> {
 
     fn assign_task(&mut self, id: TaskId, node: NodeId) -> Result<(), Skip> {
         let task = self.state.tasks.get(&id).ok_or(Skip("the task is gone"))?;
-        ensure(task.status.state == TaskState::Pending && task.desired <= TaskState::Running, "the task is not pending")?;
+        ensure(task.status.state == TaskState::Pending && task.is_wanted(), "the task is not pending")?;
         let row = self.state.nodes.get(&node).filter(|node| node.is_ready() && node.availability == Availability::Active);
         let template = row.ok_or(Skip("the node takes no tasks"))?.names_in(&task.template);
         for mount in &template.mounts {

@@ -9,9 +9,10 @@ use crate::command::Rejection;
 use crate::id::{Index, NetworkId, ServiceId};
 use crate::limits;
 use crate::spec::{PublishMode, PublishedPort, ServiceMode, ServiceSpec, UpdateConfig, UpdateProgress, UpdateState};
+use crate::task::TaskState;
 use crate::time::Timestamp;
 
-use super::{ClusterState, Row, Writer, validate};
+use super::{ClusterState, Row, Task, Writer, validate};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
@@ -56,9 +57,10 @@ impl Service {
         if back { &self.spec.rollback } else { &self.spec.update }
     }
 
-    /// Whether any task is wanted at all.
-    pub fn expects_tasks(&self) -> bool {
-        !self.removing && self.spec.mode != ServiceMode::Replicated { replicas: 0 }
+    /// Whether the task has done its part of this job: it ran to its end, and nothing has asked for that anew since.
+    pub fn is_done(&self, task: &Task) -> bool {
+        let current = task.template_version == self.template_version && task.desired < TaskState::Remove;
+        self.spec.mode.is_job() && current && task.status.state == TaskState::Complete
     }
 }
 
@@ -112,14 +114,17 @@ impl Writer<'_> {
         for (id, replicas) in replicas {
             let service = self.state.service_to_change(*id)?;
             let name = &service.spec.name;
-            if service.spec.mode == ServiceMode::Global {
+            if service.spec.mode.is_per_node() {
                 return Err(Rejection::Invalid(format!("service '{name}' is global: it has one task per node and cannot be scaled")));
             }
             validate::replicas(name, *replicas)?;
         }
         for (id, replicas) in replicas {
             let service = self.state.service_to_change(*id)?;
-            let mode = ServiceMode::Replicated { replicas: *replicas };
+            let mode = match service.spec.mode {
+                ServiceMode::ReplicatedJob { max_concurrent, .. } => ServiceMode::ReplicatedJob { total: *replicas, max_concurrent },
+                _ => ServiceMode::Replicated { replicas: *replicas },
+            };
             if service.spec.mode != mode {
                 let spec = ServiceSpec { mode, ..ServiceSpec::clone(&service.spec) };
                 self.put_spec(&service, spec);
@@ -135,6 +140,8 @@ impl Writer<'_> {
         let new_template = tasks_differ(&service.spec, &spec);
         let only_scaled = ServiceSpec { mode: service.spec.mode, ..spec.clone() } == *service.spec;
         let update = match &service.update {
+            // Its tasks are not replaced one by one: it is begun anew.
+            _ if spec.mode.is_job() => None,
             _ if new_template => Some(self.update_begins(UpdateState::Updating, String::new())),
             Some(update) if update.state.is_paused() && !only_scaled => Some(self.update_begins(UpdateState::Updating, String::new())),
             Some(update) if !update.state.is_under_way() && !only_scaled => None,
@@ -180,11 +187,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Puts the previous spec in place, with the version of its template, so that tasks which still run it stay.
+    /// Puts the previous spec in place, with the version of its template, so that tasks which still run it stay. A job is
+    /// begun anew instead.
     fn put_previous(&mut self, service: &Service, previous: Arc<ServiceSpec>, update: UpdateProgress) {
         let differ = tasks_differ(&service.spec, &previous);
         let unknown = if differ { self.index } else { service.template_version };
-        let template_version = service.previous_template_version.unwrap_or(unknown);
+        let (template_version, update) = match previous.mode.is_job() {
+            true => (self.index, UpdateProgress { state: UpdateState::RollbackCompleted, completed_at: Some(self.at), ..update }),
+            false => (service.previous_template_version.unwrap_or(unknown), update),
+        };
         self.replace_spec(service, previous, |row| {
             row.previous_spec = None;
             row.previous_template_version = None;
@@ -234,7 +245,8 @@ fn tasks_differ(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         ports.copied().collect::<Vec<_>>()
     };
     let becomes_published = old.ports.is_empty() && !new.ports.is_empty();
-    old.task != new.task || networks(old) != networks(new) || host_ports(old) != host_ports(new) || becomes_published
+    let other_kind = old.mode.is_job() != new.mode.is_job();
+    other_kind || old.task != new.task || networks(old) != networks(new) || host_ports(old) != host_ports(new) || becomes_published
 }
 
 fn endpoint_differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
@@ -288,6 +300,16 @@ impl ClusterState {
             }
         }
         Ok(())
+    }
+
+    /// Whether any task is wanted at all, so that a connection may wait for one: of a job only while it has one under way.
+    pub(crate) fn expects_tasks(&self, service: &Service) -> bool {
+        match service.spec.mode {
+            _ if service.removing => false,
+            ServiceMode::Replicated { replicas } => replicas > 0,
+            ServiceMode::Global => true,
+            ServiceMode::ReplicatedJob { .. } | ServiceMode::GlobalJob => self.tasks_of_service(service.id).any(|task| task.is_live()),
+        }
     }
 
     /// Another service that has this port on nodes where `port` would be bound too.

@@ -60,9 +60,14 @@ pub struct Task {
 }
 
 impl Task {
-    /// Wanted to run, and not ended.
+    /// Nobody has told it to stop.
+    pub fn is_wanted(&self) -> bool {
+        self.desired < TaskState::Shutdown
+    }
+
+    /// Wanted, and not ended.
     pub fn is_live(&self) -> bool {
-        self.desired <= TaskState::Running && !self.status.state.is_final()
+        self.is_wanted() && !self.status.state.is_final()
     }
 
     /// Wanted to run, and running, and as far as is known doing its work.
@@ -125,7 +130,7 @@ impl Writer<'_> {
             }
             if merged.state.is_final() && task.ended_at.is_none() {
                 task.ended_at = Some(at);
-                task.ended_unasked = task.desired <= TaskState::Running;
+                task.ended_unasked = task.is_wanted();
             }
             task.status = merged;
         });

@@ -21,9 +21,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
     }
     labels(&spec.labels)?;
     placeholders(spec)?;
-    if let ServiceMode::Replicated { replicas } = spec.mode {
-        self::replicas(name, replicas)?;
-    }
+    mode(spec)?;
     template(&spec.task)?;
     placement(spec)?;
     attachments(spec)?;
@@ -34,6 +32,18 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
         return invalid("a rollback cannot be rolled back; use --rollback-failure-action pause or continue".to_owned());
     }
     Ok(())
+}
+
+fn mode(spec: &ServiceSpec) -> Result<(), Rejection> {
+    let unset = spec.update == UpdateConfig::default() && spec.rollback == UpdateConfig::default();
+    if spec.mode.is_job() && !unset {
+        return invalid("a job is begun anew, not updated task by task: leave the --update and --rollback flags out".to_owned());
+    }
+    match spec.mode {
+        ServiceMode::Replicated { replicas } => self::replicas(&spec.name, replicas),
+        ServiceMode::ReplicatedJob { total, .. } => self::replicas(&spec.name, total),
+        ServiceMode::Global | ServiceMode::GlobalJob => Ok(()),
+    }
 }
 
 pub(super) fn replicas(name: &str, replicas: u32) -> Result<(), Rejection> {
@@ -153,7 +163,7 @@ fn sample(text: &str) -> String {
 
 fn placement(spec: &ServiceSpec) -> Result<(), Rejection> {
     let placement = &spec.task.placement;
-    if placement.replicas_max_per_node > 0 && spec.mode == ServiceMode::Global {
+    if placement.replicas_max_per_node > 0 && spec.mode.is_per_node() {
         return invalid("a global service has one task per node: leave --replicas-max-per-node out".to_owned());
     }
     if placement.preferences.len() > limits::PREFERENCES_MAX {

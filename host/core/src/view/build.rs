@@ -113,7 +113,7 @@ fn service_route(state: &ClusterState, service: &Service) -> ServiceRoute {
         aliases: aliases.collect::<BTreeMap<NetworkId, Vec<String>>>(),
         ports: service.ports.clone(),
         backends,
-        expects_tasks: service.expects_tasks(),
+        expects_tasks: state.expects_tasks(service),
     }
 }
 

@@ -243,6 +243,11 @@ fn edit(world: &World, spec: &mut ServiceSpec, arguments: &Arguments) -> Result<
     if arguments.has("global") {
         spec.mode = ServiceMode::Global;
     }
+    match arguments.option("mode") {
+        Some("job") => spec.mode = ServiceMode::ReplicatedJob { total: 1, max_concurrent: 0 },
+        Some("global-job") => spec.mode = ServiceMode::GlobalJob,
+        _ => {}
+    }
     if arguments.has("force") {
         spec.task.force_update += 1;
     }
@@ -257,9 +262,14 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
     let number = || value.parse::<u32>().unwrap_or_else(|_| panic!("{key}={value} is no number"));
     match key {
         "name" => spec.name = value.to_owned(),
-        "version" => {}
+        "version" | "mode" => {}
         "image" => spec.task.image.name = value.to_owned(),
         "replicas" => spec.mode = ServiceMode::Replicated { replicas: number() },
+        "total" | "max-concurrent" => {
+            if let ServiceMode::ReplicatedJob { total, max_concurrent } = &mut spec.mode {
+                *(if key == "total" { total } else { max_concurrent }) = number();
+            }
+        }
         "network" => spec.networks = values.iter().map(|network| attachment(world, network)).collect::<Result<_, _>>()?,
         "publish" => spec.ports = values.iter().map(|port| published(port)).collect(),
         "mount" => spec.task.mounts = values.iter().map(|mount| self::mount(mount)).collect(),

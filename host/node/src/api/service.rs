@@ -1,6 +1,7 @@
 //! Services. What a user declares becomes a spec in `spec`; how far the cluster is with it is told by `progress`.
 mod declare;
-mod progress;
+mod jobs;
+pub mod progress;
 mod spec;
 pub mod usage;
 
@@ -12,20 +13,19 @@ use axum::extract::Path;
 use axum::response::Response;
 use minicloud_core::command::{Command, Rejection};
 use minicloud_core::id::{Index, NetworkId, ServiceId};
-use minicloud_core::spec::ServiceMode;
 use minicloud_core::state::{ClusterState, Service};
 
 use super::error::ApiError;
 use super::extract::Body;
 use super::types::{
-    Changed, CreateService, Created, ErrorBody, Mode, PortProblem, Progress, RollbackService, ScaleServices, ServiceDetail, ServiceSummary,
+    Changed, CreateService, Created, ErrorBody, PortProblem, Progress, RollbackService, ScaleServices, ServiceDetail, ServiceSummary,
     ServiceUsage, ServiceVip, UpdateService,
 };
 use super::{Context, State, task, transfer};
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
 pub use declare::{__path_declare, declare};
-use progress::desired_tasks;
+use progress::{desired_tasks, job_count};
 
 #[utoipa::path(
     get,
@@ -222,19 +222,13 @@ fn summary(state: &ClusterState, service: &Service) -> ServiceSummary {
     ServiceSummary {
         id: service.id,
         name: service.spec.name.clone(),
-        mode: mode_of(service),
+        mode: service.spec.mode.into(),
         replicas_running: u32::try_from(running).unwrap_or(u32::MAX),
         replicas_desired: desired_tasks(state, service),
+        job: job_count(state, service),
         image: service.spec.task.image.name.clone(),
         ports: service.ports_wanted().to_vec(),
         labels: service.spec.labels.clone(),
-    }
-}
-
-fn mode_of(service: &Service) -> Mode {
-    match service.spec.mode {
-        ServiceMode::Replicated { .. } => Mode::Replicated,
-        ServiceMode::Global => Mode::Global,
     }
 }
 

@@ -25,8 +25,8 @@ pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};
 pub use service::{
-    CreateService, HealthChange, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices, ServiceDetail,
-    ServiceSummary, ServiceVip, UpdateConfigChange, UpdateService,
+    CreateService, HealthChange, JobCount, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices,
+    ServiceDetail, ServiceSummary, ServiceVip, UpdateConfigChange, UpdateService,
 };
 pub use task::TaskSummary;
 pub use usage::{NodeStats, NodeUsage, ServiceUsage, Stats, StatsQuery, TaskUsageLine};

@@ -48,7 +48,7 @@ pub fn ports(view: &NodeView, address: IpAddr, port_offset: u16) -> BTreeMap<Lis
             wanted.extend(listen(port).map(|listen| (listen, target)));
         }
     }
-    for task in view.tasks.values().filter(|task| task.desired <= TaskState::Running) {
+    for task in view.tasks.values().filter(|task| task.desired < TaskState::Shutdown) {
         for port in &task.host_ports {
             let target = Target { service: task.service, task: Some(task.id), port: port.target };
             wanted.extend(listen(port).map(|listen| (listen, target)));

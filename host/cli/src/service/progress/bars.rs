@@ -29,8 +29,9 @@ impl Bars {
         let many = progress.tasks.len() > TASKS_SHOWN_MAX;
         let shown: &[ProgressTask] = if many { &[] } else { &progress.tasks };
         self.overall.set_style(if many { style("{msg} [{bar:50}]").progress_chars("=> ") } else { style("{msg}") });
-        self.overall.set_length(progress.desired.into());
-        self.overall.set_position(progress.running.into());
+        let (now, all) = progress.job.map_or((progress.running, progress.desired), |job| (job.completed, job.total));
+        self.overall.set_length(all.into());
+        self.overall.set_position(now.into());
         let said = [overall(progress), update(progress)];
         self.overall.set_message(said.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("; "));
         while self.tasks.len() > shown.len() {

@@ -55,7 +55,10 @@ pub fn update(progress: &Progress) -> String {
 }
 
 pub fn overall(progress: &Progress) -> String {
-    format!("overall progress: {} out of {} tasks", progress.running, progress.desired)
+    match progress.job {
+        Some(job) => format!("job progress: {} out of {} complete", job.completed, job.total),
+        None => format!("overall progress: {} out of {} tasks", progress.running, progress.desired),
+    }
 }
 
 /// `running on node2`, `pending: no suitable node`
@@ -69,6 +72,7 @@ fn state(task: &ProgressTask) -> String {
 mod tests {
     use minicloud_core::id::TaskId;
     use minicloud_core::task::TaskState;
+    use minicloud_node::api::types::JobCount;
 
     use super::*;
 
@@ -113,6 +117,25 @@ web.1: running on node2
 web.2: failed on node2: trap: unreachable
 overall progress: 2 out of 2 tasks
 web.2: running on node2";
+        assert_eq!(said(&steps), expected);
+    }
+
+    #[test]
+    fn a_job_counts_what_has_completed() {
+        let job = |completed, tasks| Progress { desired: 1, job: Some(JobCount { completed, total: 2 }), tasks, ..Default::default() };
+        let steps = [
+            job(0, vec![task(1, TaskState::Running, "")]),
+            job(1, vec![task(1, TaskState::Complete, ""), task(2, TaskState::Running, "")]),
+            job(2, vec![task(1, TaskState::Complete, ""), task(2, TaskState::Complete, "")]),
+        ];
+        let expected = "\
+job progress: 0 out of 2 complete
+web.1: running on node2
+job progress: 1 out of 2 complete
+web.1: complete on node2
+web.2: running on node2
+job progress: 2 out of 2 complete
+web.2: complete on node2";
         assert_eq!(said(&steps), expected);
     }
 

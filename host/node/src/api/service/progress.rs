@@ -13,9 +13,9 @@ use minicloud_core::time::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::super::error::ApiError;
-use super::super::types::{Progress, ProgressTask};
+use super::super::types::{JobCount, Progress, ProgressTask};
 use super::super::{State, lines, task};
-use super::find_any;
+use super::{find_any, jobs};
 use crate::limits::PROGRESS_INTERVAL_MIN;
 
 /// Tells the progress of a service at once and then on each change of it, until there is nothing more to wait for.
@@ -92,6 +92,9 @@ pub fn desired_tasks(state: &ClusterState, service: &Service) -> u32 {
                 })
                 .count()
         }
+        ServiceMode::ReplicatedJob { total, max_concurrent: 0 } => return total,
+        ServiceMode::ReplicatedJob { total, max_concurrent } => return total.min(max_concurrent),
+        ServiceMode::GlobalJob => return jobs::count(state, service).total - jobs::count(state, service).completed,
     };
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -100,6 +103,9 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
     let Some(service) = state.services.get(&service) else {
         return Progress { removed: true, converged: true, ..Progress::default() };
     };
+    if service.spec.mode.is_job() {
+        return jobs::progress(state, service);
+    }
     let slots = newest_by_slot(state, service);
     let tasks: Vec<&Arc<Task>> = state.tasks_of_service(service.id).collect();
     let current = |task: &Task| task.template_version == service.template_version;
@@ -107,7 +113,7 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
     let done = slots.values().filter(|task| current(task) && ended_for_good(service, task)).count();
     let outdated = tasks.iter().any(|task| task.is_live() && !current(task));
     let surplus = tasks.iter().filter(|task| task.is_live()).count() > running;
-    let stopping = tasks.iter().filter(|task| task.desired > TaskState::Running && task.occupies_node()).count();
+    let stopping = tasks.iter().filter(|task| !task.is_wanted() && task.occupies_node()).count();
     let desired = desired_tasks(state, service);
     let update = service.update.as_ref();
     let updating = update.is_some_and(|update| update.completed_at.is_none());
@@ -118,6 +124,7 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
     Progress {
         running: count(running),
         desired,
+        job: None,
         converged: complete && verify.is_zero(),
         verify_ms: u64::try_from(verify.as_millis()).unwrap_or(u64::MAX),
         tasks: slots.values().map(|task| progress_task(state, task)).chain(given_up.iter().cloned()).collect(),
@@ -127,6 +134,11 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
         stopping: count(stopping),
         given_up,
     }
+}
+
+/// How far the service is with what it has to do, when it is a job.
+pub fn job_count(state: &ClusterState, service: &Service) -> Option<JobCount> {
+    service.spec.mode.is_job().then(|| jobs::count(state, service))
 }
 
 /// How long the tasks that run must go on until they count as stable.
@@ -180,7 +192,7 @@ fn ended_for_good(service: &Service, task: &Task) -> bool {
     task.ended_unasked && task.status.state == TaskState::Complete && task.desired <= TaskState::Shutdown && !wanted_again
 }
 
-fn progress_task(state: &ClusterState, newest: &Task) -> ProgressTask {
+pub(super) fn progress_task(state: &ClusterState, newest: &Task) -> ProgressTask {
     ProgressTask {
         id: newest.id,
         slot: task::slot_number(newest.slot),
@@ -200,6 +212,6 @@ fn error_of(state: &ClusterState, newest: &Task) -> String {
     earlier.max_by_key(|task| task.created).map(|task| task.status.message.clone()).unwrap_or_default()
 }
 
-fn count(tasks: usize) -> u32 {
+pub(super) fn count(tasks: usize) -> u32 {
     u32::try_from(tasks).unwrap_or(u32::MAX)
 }

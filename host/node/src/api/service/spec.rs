@@ -19,11 +19,7 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         Some(name) => name,
         None => unused_name(state, &image.name),
     };
-    let mode = match (request.mode, request.replicas) {
-        (Mode::Replicated, replicas) => ServiceMode::Replicated { replicas: replicas.unwrap_or(1) },
-        (Mode::Global, None) => ServiceMode::Global,
-        (Mode::Global, Some(_)) => return Err(ApiError::invalid("a global service has one task per node: leave --replicas out")),
-    };
+    let mode = mode(request.mode, request.replicas, request.max_concurrent)?;
     let template = TaskTemplate::new(image);
     let mounts = mounts(&name, request.mounts, &defaults);
     let resources = minicloud_core::spec::Resources {
@@ -81,7 +77,7 @@ pub fn update(
     image: Option<(Image, ImageDefaults)>,
 ) -> Result<ServiceSpec, ApiError> {
     let mut spec = (*service.spec).clone();
-    spec.mode = mode(spec.mode, request)?;
+    spec.mode = changed_mode(spec.mode, request)?;
     if let Some((image, defaults)) = image {
         spec.task.image = image;
         spec.task.concurrency = spec.task.concurrency.or(defaults.concurrency);
@@ -100,7 +96,7 @@ pub fn update(
 /// What the user should know of a spec that is accepted.
 pub fn warnings(state: &ClusterState, spec: &ServiceSpec) -> Vec<String> {
     let mut warnings = Vec::new();
-    if spec.networks.is_empty() && spec.ports.is_empty() {
+    if spec.networks.is_empty() && spec.ports.is_empty() && !spec.mode.is_job() {
         warnings.push(format!("service '{}' is on no network and publishes no port: nothing can connect to it", spec.name));
     }
     let host_mode = spec.ports.iter().any(|port| port.mode == PublishMode::Host);
@@ -127,20 +123,35 @@ fn unused_name(state: &ClusterState, image: &str) -> String {
     std::iter::once(base.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| base.to_owned())
 }
 
-fn mode(now: ServiceMode, request: &UpdateService) -> Result<ServiceMode, ApiError> {
-    let kept = match now {
-        ServiceMode::Replicated { replicas } => Some(replicas),
-        ServiceMode::Global => None,
-    };
-    match (request.mode, request.replicas, kept) {
-        (Some(Mode::Global), None, _) | (None, None, None) => Ok(ServiceMode::Global),
-        (Some(Mode::Global), Some(_), _) | (None, Some(_), None) => {
-            Err(ApiError::invalid("a global service has one task per node: leave --replicas out, or give --mode replicated"))
-        }
-        (Some(Mode::Replicated), replicas, kept) | (None, replicas, kept @ Some(_)) => {
-            Ok(ServiceMode::Replicated { replicas: replicas.or(kept).unwrap_or(1) })
-        }
+/// A mode with its numbers, those that were given or are kept.
+fn mode(mode: Mode, replicas: Option<u32>, max_concurrent: Option<u32>) -> Result<ServiceMode, ApiError> {
+    if mode.is_per_node() && replicas.is_some() {
+        return Err(ApiError::invalid("a global service has one task per node: leave --replicas out, or give another --mode"));
     }
+    if mode != Mode::ReplicatedJob && max_concurrent.is_some() {
+        return Err(ApiError::invalid("only a replicated job runs in turns: give --mode replicated-job, or leave --max-concurrent out"));
+    }
+    Ok(match mode {
+        Mode::Replicated => ServiceMode::Replicated { replicas: replicas.unwrap_or(1) },
+        Mode::Global => ServiceMode::Global,
+        Mode::ReplicatedJob => {
+            ServiceMode::ReplicatedJob { total: replicas.unwrap_or(1), max_concurrent: max_concurrent.unwrap_or_default() }
+        }
+        Mode::GlobalJob => ServiceMode::GlobalJob,
+    })
+}
+
+/// The mode after an update: what is not named stays, as far as the new mode has it.
+fn changed_mode(now: ServiceMode, request: &UpdateService) -> Result<ServiceMode, ApiError> {
+    let wanted = request.mode.unwrap_or(now.into());
+    let (number, at_once) = match now {
+        ServiceMode::Replicated { replicas } => (Some(replicas), None),
+        ServiceMode::ReplicatedJob { total, max_concurrent } => (Some(total), Some(max_concurrent)),
+        ServiceMode::Global | ServiceMode::GlobalJob => (None, None),
+    };
+    let number = number.filter(|_| !wanted.is_per_node());
+    let at_once = at_once.filter(|_| wanted == Mode::ReplicatedJob);
+    mode(wanted, request.replicas.or(number), request.max_concurrent.or(at_once))
 }
 
 fn change_template(task: &mut TaskTemplate, request: &UpdateService) -> Result<(), ApiError> {
@@ -339,6 +350,27 @@ mod tests {
     }
 
     #[test]
+    fn a_job_has_a_total_and_a_number_at_once() {
+        let request = |mode, replicas, max_concurrent| CreateService { mode, replicas, max_concurrent, ..Default::default() };
+        let job = |total, max_concurrent| ServiceMode::ReplicatedJob { total, max_concurrent };
+        assert_eq!(created(request(Mode::ReplicatedJob, None, None)).unwrap().mode, job(1, 0));
+        assert_eq!(created(request(Mode::ReplicatedJob, Some(5), Some(2))).unwrap().mode, job(5, 2));
+        assert_eq!(created(request(Mode::GlobalJob, None, None)).unwrap().mode, ServiceMode::GlobalJob);
+        for wrong in
+            [request(Mode::GlobalJob, Some(2), None), request(Mode::GlobalJob, None, Some(2)), request(Mode::Replicated, Some(2), Some(1))]
+        {
+            assert!(created(wrong).is_err());
+        }
+        let change = |now, request: UpdateService| changed_mode(now, &request).unwrap();
+        let to = |mode| UpdateService { mode: Some(mode), ..Default::default() };
+        assert_eq!(change(job(5, 2), UpdateService { replicas: Some(7), ..Default::default() }), job(7, 2));
+        assert_eq!(change(job(5, 2), UpdateService { max_concurrent: Some(0), ..Default::default() }), job(5, 0));
+        assert_eq!(change(job(5, 2), to(Mode::Replicated)), ServiceMode::Replicated { replicas: 5 });
+        assert_eq!(change(job(5, 2), to(Mode::GlobalJob)), ServiceMode::GlobalJob);
+        assert_eq!(change(ServiceMode::Replicated { replicas: 3 }, to(Mode::ReplicatedJob)), job(3, 0));
+    }
+
+    #[test]
     fn an_update_changes_what_it_names_and_nothing_else() {
         let ports = vec![PublishedPort { published: 8000, target: 80, ..serde_json::from_str(r#"{"target":80}"#).unwrap() }];
         let env = [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())].into();
@@ -365,6 +397,7 @@ mod tests {
             UpdateService { mounts_rm: vec!["/data".into()], ..Default::default() },
             UpdateService { constraints_add: vec!["nonsense".into()], ..Default::default() },
             UpdateService { mode: Some(Mode::Global), replicas: Some(2), ..Default::default() },
+            UpdateService { max_concurrent: Some(2), ..Default::default() },
         ] {
             assert!(update(&wrong).is_err(), "{wrong:?}");
         }

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use minicloud_core::id::{Index, ServiceId, TaskId};
 use minicloud_core::spec::{
-    EndpointMode, FailureAction, HealthCheck, HealthProbe, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceSpec,
-    UpdateConfig, UpdateOrder,
+    EndpointMode, FailureAction, HealthCheck, HealthProbe, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceMode,
+    ServiceSpec, UpdateConfig, UpdateOrder,
 };
 use minicloud_core::state::{UpdateProgress, UpdateState};
 use minicloud_core::task::TaskState;
@@ -20,7 +20,11 @@ pub struct ServiceSummary {
     pub name: String,
     pub mode: Mode,
     pub replicas_running: u32,
+    /// Of a job: how many may run at once.
     pub replicas_desired: u32,
+    /// Absent for what is no job.
+    #[serde(default)]
+    pub job: Option<JobCount>,
     pub image: String,
     pub ports: Vec<PublishedPort>,
     #[serde(default)]
@@ -28,11 +32,45 @@ pub struct ServiceSummary {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Mode {
     #[default]
     Replicated,
     Global,
+    ReplicatedJob,
+    GlobalJob,
+}
+
+impl Mode {
+    /// Its tasks are to end.
+    pub fn is_job(self) -> bool {
+        matches!(self, Mode::ReplicatedJob | Mode::GlobalJob)
+    }
+
+    /// One task on every node, so that it has no number of its own.
+    pub fn is_per_node(self) -> bool {
+        matches!(self, Mode::Global | Mode::GlobalJob)
+    }
+}
+
+impl From<ServiceMode> for Mode {
+    fn from(mode: ServiceMode) -> Mode {
+        match mode {
+            ServiceMode::Replicated { .. } => Mode::Replicated,
+            ServiceMode::Global => Mode::Global,
+            ServiceMode::ReplicatedJob { .. } => Mode::ReplicatedJob,
+            ServiceMode::GlobalJob => Mode::GlobalJob,
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobCount {
+    /// Tasks that have run to their end.
+    pub completed: u32,
+    /// Tasks that are to.
+    pub total: u32,
 }
 
 /// `GET /v1/services/{service}`
@@ -84,9 +122,12 @@ pub struct CreateService {
     pub image_name: Option<String>,
     #[serde(default)]
     pub mode: Mode,
-    /// Absent: 1. Means nothing for a global service.
+    /// Absent: 1. Means nothing for a global service. Of a job: how many tasks are to run to their end.
     #[serde(default)]
     pub replicas: Option<u32>,
+    /// Tasks of a replicated job at once; absent or 0: all.
+    #[serde(default)]
+    pub max_concurrent: Option<u32>,
     #[serde(default)]
     pub networks: Vec<String>,
     /// Further names of the service, by the network on which it has them.
@@ -152,6 +193,9 @@ pub struct UpdateService {
     pub mode: Option<Mode>,
     #[serde(default)]
     pub replicas: Option<u32>,
+    /// 0: all at once.
+    #[serde(default)]
+    pub max_concurrent: Option<u32>,
     #[serde(default)]
     pub networks_add: Vec<String>,
     #[serde(default)]
@@ -339,7 +383,11 @@ pub struct ScaleServices {
 pub struct Progress {
     /// Tasks of the current version that run.
     pub running: u32,
+    /// Of a job: how many may run at once.
     pub desired: u32,
+    /// Absent for what is no job. A job has converged when all of it has completed.
+    #[serde(default)]
+    pub job: Option<JobCount>,
     /// Everything is as it was asked for, and has proven stable; the last line of a stream.
     pub converged: bool,
     /// Milliseconds for which all that runs must go on running until it counts as stable; 0 while something is missing.
@@ -366,6 +414,10 @@ pub struct Progress {
 impl Progress {
     /// All that is still missing is missing for good.
     pub fn is_hopeless(&self) -> bool {
+        if let Some(job) = self.job {
+            let missing = job.total.saturating_sub(job.completed) as usize;
+            return missing > 0 && self.given_up.len() >= missing;
+        }
         let missing = self.desired.saturating_sub(self.running) as usize;
         let done = self.tasks.iter().filter(|task| task.state == TaskState::Complete).count();
         !self.given_up.is_empty() && self.given_up.len() + done >= missing
