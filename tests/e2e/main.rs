@@ -20,6 +20,7 @@ mod page;
 mod rates;
 mod redis_library;
 mod registry;
+mod run;
 mod support;
 mod tutorial;
 mod udp;

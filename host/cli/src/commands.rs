@@ -13,6 +13,7 @@ use crate::images::{self, Image};
 use crate::network::Network;
 use crate::node::Node;
 use crate::proxy::Proxy;
+use crate::run::Run;
 use crate::service::Service;
 use crate::stack::Stack;
 use crate::stats;
@@ -22,7 +23,8 @@ use crate::{connect, demo, output, transfer};
 const FIRST_STEPS: &str = "\
 First steps:
   minicloud init                                              found a cluster
-  minicloud service create --name web -p 8000:80 ./web.wasm   run a component
+  minicloud run --rm ./hello.wasm                             run a component to its end
+  minicloud service create --name web -p 8000:80 ./web.wasm   keep one running
   minicloud service ps web                                    see where it runs, or why it does not
   minicloud service scale web=5                               run it five times
   minicloud join-token worker                                 get the command that adds a machine
@@ -34,7 +36,7 @@ First steps:
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node", "top"]),
     ("Images", &["build", "tag", "push", "pull", "images", "image"]),
-    ("What runs on it", &["service", "network", "volume", "stack", "stats", "events"]),
+    ("What runs on it", &["run", "service", "network", "volume", "stack", "stats", "events"]),
     ("From a compose file, on this machine", &["compose"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
@@ -103,6 +105,8 @@ enum Command {
     /// The members of the cluster
     #[command(subcommand)]
     Node(Node),
+    /// Run one task in the foreground, with its output and its exit code
+    Run(Box<Run>),
     /// What runs, how many times, and how it is reached
     #[command(subcommand)]
     Service(Service),
@@ -161,6 +165,7 @@ impl Cli {
             Command::Leave(leave) => leave.run(&choice),
             Command::Info(info) => block_on(async { info.run(&connect::client(&choice).await?).await }),
             Command::Node(node) => block_on(async { node.run(&connect::client(&choice).await?).await }),
+            Command::Run(run) => run.run(&choice),
             Command::Service(service) => block_on(async { service.run(&connect::client(&choice).await?).await }),
             Command::Network(network) => block_on(async { network.run(&connect::client(&choice).await?).await }),
             Command::Volume(volume) => block_on(async { volume.run(&connect::client(&choice).await?).await }),

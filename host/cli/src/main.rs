@@ -13,6 +13,7 @@ mod demo;
 mod each;
 mod events;
 mod executor;
+mod exit;
 mod image;
 mod images;
 mod inspect;
@@ -23,6 +24,7 @@ mod output;
 mod parse;
 mod proxy;
 mod render;
+mod run;
 mod service;
 mod stack;
 mod stats;
@@ -59,6 +61,12 @@ fn main() -> ExitCode {
 fn end(error: &anyhow::Error) -> ExitCode {
     if error.is::<output::Closed>() {
         return ExitCode::SUCCESS;
+    }
+    if let Some(exit) = error.downcast_ref::<exit::Exit>() {
+        if let Some(why) = &exit.why {
+            eprintln!("error: {}", render::one_line(why));
+        }
+        return ExitCode::from(exit.code);
     }
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         eprintln!("{interrupted}");

@@ -12,7 +12,7 @@ mod scale;
 mod update;
 
 use clap::Subcommand;
-pub use flags::Waiting;
+pub use flags::{ResourceFlags, Waiting, misplaced};
 use minicloud_node::client::Client;
 
 #[derive(Subcommand)]

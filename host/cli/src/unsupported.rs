@@ -77,7 +77,6 @@ const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config"];
 /// Commands of Docker, and what to write here.
 const COMMANDS: &[(&str, &str)] = &[
     ("swarm", "'minicloud init', 'join', 'join-token' and 'leave' stand alone"),
-    ("run", "write 'minicloud service create'"),
     ("ps", "write 'minicloud service ps SERVICE' or 'minicloud node ps'"),
     ("ls", "write 'minicloud service ls'"),
     ("logs", "write 'minicloud service logs SERVICE'"),

@@ -56,6 +56,8 @@ pub struct AgentOptions {
 /// Where tasks' output goes.
 pub trait LogSink: Send + Sync + 'static {
     fn open(&self, task: TaskId) -> LogFn;
+    /// All that the task wrote was taken; called before its end is reported, also of one that never started.
+    fn ended(&self, task: TaskId);
 }
 
 /// See the module. Consumed by [`Agent::run`].

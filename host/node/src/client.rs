@@ -256,6 +256,9 @@ fn log_parameters(query: &LogQuery) -> String {
     if let Some(tail) = query.tail {
         parameters.push_str(&format!("&tail={tail}"));
     }
+    if query.until_end {
+        parameters.push_str("&until_end=true");
+    }
     if let Some(since_ms) = query.since_ms {
         parameters.push_str(&format!("&since_ms={since_ms}"));
     }

@@ -72,6 +72,8 @@ struct TaskLog {
     buffer: Mutex<Buffer>,
     /// Counted up after lines were written, so that followers look.
     written: watch::Sender<u64>,
+    /// The task has ended, so that nothing more comes.
+    ended: watch::Sender<bool>,
 }
 
 impl Logs {
@@ -84,6 +86,7 @@ impl Logs {
     /// Takes the output of a task. Never blocks; a last line without an end is written when it is dropped.
     pub fn sink(&self, task: TaskId) -> LogFn {
         let sink = Sink { logs: self.clone(), log: self.task_log(task) };
+        sink.log.ended.send_replace(false);
         Arc::new(move |stream, bytes| sink.take(stream, bytes))
     }
 
@@ -110,7 +113,8 @@ impl Logs {
         if tasks.len() >= TASK_LOGS_SWEEP && tasks.len().is_power_of_two() {
             tasks.retain(|_, log| Arc::strong_count(log) > 1);
         }
-        let fresh = || Arc::new(TaskLog { task, buffer: Mutex::default(), written: watch::Sender::default() });
+        let fresh =
+            || Arc::new(TaskLog { task, buffer: Mutex::default(), written: watch::Sender::default(), ended: watch::Sender::default() });
         tasks.entry(task).or_insert_with(fresh).clone()
     }
 }
@@ -144,6 +148,10 @@ impl Drop for Sink {
 impl LogSink for Logs {
     fn open(&self, task: TaskId) -> LogFn {
         self.sink(task)
+    }
+
+    fn ended(&self, task: TaskId) {
+        self.task_log(task).ended.send_replace(true);
     }
 }
 

@@ -92,6 +92,8 @@ impl LogSink for NoLogs {
     fn open(&self, _task: TaskId) -> LogFn {
         Arc::new(|_, _| {})
     }
+
+    fn ended(&self, _task: TaskId) {}
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

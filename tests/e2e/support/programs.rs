@@ -105,6 +105,20 @@ impl Background {
     }
 }
 
+impl Background {
+    /// Sends a signal to the program alone.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("the program runs");
+    }
+
+    /// The exit code of the program, waited for.
+    #[track_caller]
+    pub fn code(&mut self) -> Option<i32> {
+        super::wait_for("the program ends", || self.child.try_wait().expect("it can be waited for")).code()
+    }
+}
+
 impl Drop for Background {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -89,6 +89,7 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
         replicas,
         max_concurrent: None,
         networks: service.networks.iter().map(|at| at.network.clone()).collect(),
+        foreground: false,
         aliases: service.networks.iter().map(|at| (at.network.clone(), at.aliases.clone())).collect(),
         endpoint_mode: service.endpoint_mode,
         ports: service.ports.clone(),

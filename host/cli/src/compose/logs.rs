@@ -61,7 +61,7 @@ impl Logs {
             text => Some(text.parse().map_err(|_| anyhow::anyhow!("'{text}' is no number of lines; write for example 100, or all"))?),
         };
         let since_ms = self.since.map(|since| since.at_ms(milliseconds_now()));
-        let query = LogQuery { follow: self.follow, tail, since_ms };
+        let query = LogQuery { follow: self.follow, tail, since_ms, ..LogQuery::default() };
         let shape = Shape { timestamps: self.timestamps, plain: self.no_log_prefix, no_colour: self.no_color };
         let node = ProjectNode::find(choice, &name)?;
         block_on(async {
@@ -106,7 +106,7 @@ struct Writer {
 impl Follow {
     /// What is written from `since_ms` on.
     pub async fn open(client: &Client, services: Vec<ServiceSummary>, since_ms: Option<u64>, shape: Shape) -> anyhow::Result<Follow> {
-        Follow::query(client, services, LogQuery { follow: true, tail: None, since_ms }, shape).await
+        Follow::query(client, services, LogQuery { follow: true, since_ms, ..LogQuery::default() }, shape).await
     }
 
     async fn query(client: &Client, services: Vec<ServiceSummary>, query: LogQuery, shape: Shape) -> anyhow::Result<Follow> {

@@ -7,7 +7,7 @@ use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference}
 use minicloud_node::api::types::{CreateService, Mode};
 use minicloud_node::client::Client;
 
-use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
+use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, misplaced, mode};
 use super::progress;
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
@@ -96,7 +96,7 @@ impl Create {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         let waiting = self.waiting;
         let mut service = self.request()?;
-        warn(&misplaced(&service.image, &service.args));
+        warn(&misplaced::<Create>(&service.image, &service.args));
         let image = ImageArgument::new(&service.image).resolve(client).await?;
         (service.image, service.image_name) = (image.image, image.name);
         let created = client.create_service(&service).await?;
@@ -136,6 +136,7 @@ impl Create {
             replicas: self.replicas,
             max_concurrent: self.max_concurrent,
             networks: self.network,
+            foreground: false,
             aliases: Default::default(),
             endpoint_mode: self.endpoint_mode,
             ports: self.publish.into_iter().flat_map(|ports| ports.0).collect(),
@@ -160,18 +161,6 @@ impl Create {
             rollback: self.rollback.change(),
         })
     }
-}
-
-/// Flags of ours behind the image: the tasks get them, which is not always what was meant.
-fn misplaced(image: &str, args: &[String]) -> Vec<String> {
-    let own = Create::augment_args(clap::Command::new("create"));
-    let is_own = |name: &str| own.get_arguments().any(|arg| arg.get_long() == Some(name));
-    let flags = args.iter().filter_map(|arg| arg.strip_prefix("--")?.split('=').next()).filter(|name| is_own(name));
-    flags
-        .map(|name| {
-            format!("--{name} stands behind the image and goes to the tasks; if it is meant for the service, put it before '{image}'")
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -219,7 +208,7 @@ mod tests {
         .unwrap();
         let json = serde_json::to_value(&service).unwrap();
         let expected = serde_json::json!({
-            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "max_concurrent": null, "networks": ["a", "b"], "aliases": {},
+            "name": "web", "image": "web.wasm", "image_name": null, "mode": "replicated", "replicas": 3, "max_concurrent": null, "networks": ["a", "b"], "foreground": false, "aliases": {},
             "endpoint_mode": "dnsrr",
             "ports": [
                 {"published": 8000, "target": 80, "protocol": "tcp", "mode": "ingress", "address": null},
@@ -261,8 +250,8 @@ mod tests {
     #[test]
     fn a_flag_behind_the_image_is_pointed_out() {
         let args = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(misplaced("redis", &args("--appendfsync always --port=1")), Vec::<String>::new());
-        assert!(misplaced("rng", &args("--replicas=3 -d"))[0].starts_with("--replicas stands behind the image"));
+        assert_eq!(misplaced::<Create>("redis", &args("--appendfsync always --port=1")), Vec::<String>::new());
+        assert!(misplaced::<Create>("rng", &args("--replicas=3 -d"))[0].starts_with("--replicas stands behind the image"));
     }
 
     #[test]

@@ -183,6 +183,18 @@ impl RollbackFlags {
     }
 }
 
+/// Flags of a command's own behind the image: the tasks get them, which is not always what was meant.
+pub fn misplaced<Command: Args>(image: &str, args: &[String]) -> Vec<String> {
+    let own = Command::augment_args(clap::Command::new("own"));
+    let is_own = |name: &str| own.get_arguments().any(|arg| arg.get_long() == Some(name));
+    let flags = args.iter().filter_map(|arg| arg.strip_prefix("--")?.split('=').next()).filter(|name| is_own(name));
+    flags
+        .map(|name| {
+            format!("--{name} stands behind the image and goes to the tasks; if it is meant for the service, put it before '{image}'")
+        })
+        .collect()
+}
+
 pub fn mode() -> impl TypedValueParser<Value = Mode> {
     PossibleValuesParser::new(["replicated", "global", "replicated-job", "global-job"]).map(|text| match text.as_str() {
         "global" => Mode::Global,

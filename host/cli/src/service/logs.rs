@@ -57,7 +57,7 @@ fn tail(text: &str) -> Result<Tail, String> {
 impl Logs {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         let since_ms = self.since.map(|since| since.at_ms(milliseconds_now()));
-        let query = LogQuery { follow: self.follow, tail: self.tail.0, since_ms };
+        let query = LogQuery { follow: self.follow, tail: self.tail.0, since_ms, ..LogQuery::default() };
         let mut lines = client.service_logs(&self.service, &query).await?;
         let mut shape = Shape { raw: self.raw, timestamps: self.timestamps, colours: colours_wanted(), source_width: 0 };
         if !self.raw {

@@ -188,6 +188,9 @@ impl Driver {
         let assigned = self.machine.assigned().cloned()?;
         match action {
             Action::Report(status) => {
+                if status.state.is_final() {
+                    self.tools.logs.ended(self.task);
+                }
                 if !self.halting {
                     self.tools.session.report(self.task, status);
                 }

@@ -1,5 +1,8 @@
 //! Logs of a service: of all its tasks on all nodes, in order of time; followers get the lines of new tasks too.
+mod ending;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use axum::extract::Path;
 use axum::response::Response;
@@ -29,7 +32,15 @@ enum Subject {
 }
 
 impl Subject {
-    fn tasks(self, state: &ClusterState) -> Vec<std::sync::Arc<Task>> {
+    /// No task of it is to follow those that there were.
+    fn is_over(self, state: &ClusterState) -> bool {
+        match self {
+            Subject::Service(service) => service::progress::is_over(state, service),
+            Subject::Task(task) => state.tasks.get(&task).is_none_or(|task| task.node.is_some() || !task.is_live()),
+        }
+    }
+
+    fn tasks(self, state: &ClusterState) -> Vec<Arc<Task>> {
         match self {
             Subject::Service(service) => state.tasks_of_service(service).cloned().collect(),
             Subject::Task(task) => state.tasks.get(&task).cloned().into_iter().collect(),
@@ -50,7 +61,7 @@ pub async fn of_service(api: State, Path(name): Path<String>, Params(query): Par
     let state = cluster.read().await?;
     let subject = find(&state, &name)?;
     let mut known = HashSet::new();
-    let sources = new_sources(&api, &state, subject, query, &mut known);
+    let sources = new_sources(&api.0, &cluster, &state, subject, query, &mut known);
     let (more, added) = mpsc::channel(NEW_SOURCES_WAITING_MAX);
     let merged = logs::merge(sources, query.follow.then_some(added));
     if query.follow {
@@ -68,7 +79,14 @@ fn find(state: &ClusterState, name: &str) -> Result<Subject, ApiError> {
 }
 
 /// Readings of the tasks that are not known yet, one for each node. A task without a node has written nothing.
-fn new_sources(api: &Context, state: &ClusterState, subject: Subject, query: LogQuery, known: &mut HashSet<TaskId>) -> Vec<LogSource> {
+fn new_sources(
+    api: &Arc<Context>,
+    cluster: &Cluster,
+    state: &ClusterState,
+    subject: Subject,
+    query: LogQuery,
+    known: &mut HashSet<TaskId>,
+) -> Vec<LogSource> {
     let mut by_node: BTreeMap<NodeId, Vec<TaskId>> = BTreeMap::new();
     for task in subject.tasks(state) {
         if let Some(node) = task.node
@@ -76,6 +94,10 @@ fn new_sources(api: &Context, state: &ClusterState, subject: Subject, query: Log
         {
             by_node.entry(node).or_default().push(task.id);
         }
+    }
+    if query.follow && query.until_end {
+        let each = by_node.into_iter().flat_map(|(node, tasks)| tasks.into_iter().map(move |task| (node, task)));
+        return each.map(|(node, task)| ending::read(Arc::clone(api), cluster.clone(), node, task, query)).collect();
     }
     let open = |(node, tasks): (NodeId, Vec<TaskId>)| match node == api.own_id() {
         true => tasks.into_iter().map(|task| logs::read(&api.logs, task, query)).collect(),
@@ -89,7 +111,7 @@ fn new_sources(api: &Context, state: &ClusterState, subject: Subject, query: Log
 
 /// Adds tasks as they get their nodes, until nobody reads.
 async fn add_new_tasks(
-    api: std::sync::Arc<Context>,
+    api: Arc<Context>,
     cluster: Cluster,
     subject: Subject,
     query: LogQuery,
@@ -101,10 +123,14 @@ async fn add_new_tasks(
     let mut changes = cluster.changes();
     loop {
         changes.borrow_and_update();
-        for source in new_sources(&api, &cluster.state(), subject, query, &mut known) {
+        let state = cluster.state();
+        for source in new_sources(&api, &cluster, &state, subject, query, &mut known) {
             if more.send(source).await.is_err() {
                 return;
             }
+        }
+        if query.until_end && subject.is_over(&state) {
+            return;
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },

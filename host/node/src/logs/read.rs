@@ -98,9 +98,18 @@ impl Reader {
         Ok(current)
     }
 
-    async fn follow(&self, _log: Arc<TaskLog>, mut written: watch::Receiver<u64>, current: &mut Option<Open>) -> Result<(), Stop> {
+    async fn follow(&self, log: Arc<TaskLog>, mut written: watch::Receiver<u64>, current: &mut Option<Open>) -> Result<(), Stop> {
+        let mut ended = log.ended.subscribe();
         loop {
-            if written.changed().await.is_err() {
+            if self.query.until_end && *ended.borrow_and_update() {
+                self.logs.flush().await;
+                return self.look(current).await;
+            }
+            let gone = tokio::select! {
+                changed = written.changed() => changed.is_err(),
+                changed = ended.changed(), if self.query.until_end => changed.is_err(),
+            };
+            if gone {
                 return Ok(());
             }
             self.look(current).await?;

@@ -86,7 +86,9 @@ impl Reading {
                     self.remember(&event);
                     self.tell(event).await?;
                 }
-                Ok(None) if self.request.query.follow => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(None) if self.request.query.follow && !self.request.query.until_end => {
+                    return Ok(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
                 Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),
             }

@@ -66,7 +66,7 @@ async fn tail_and_since_choose_lines() {
     for at_ms in 1..=9 {
         fixture.write(TASK, at_ms, &format!("line {at_ms}"));
     }
-    let read = |tail, since_ms| read(&fixture.logs, TASK, LogQuery { follow: false, tail, since_ms });
+    let read = |tail, since_ms| read(&fixture.logs, TASK, LogQuery { tail, since_ms, ..Default::default() });
     assert_eq!(past(&mut read(None, None)).await.len(), 9);
     assert_eq!(past(&mut read(Some(2), None)).await, ["line 8", "line 9"]);
     assert_eq!(past(&mut read(None, Some(9))).await, ["line 9"]);

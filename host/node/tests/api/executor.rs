@@ -18,7 +18,11 @@ pub struct EchoExecutor;
 pub const CLOSE: &[u8] = b"close";
 /// First argument of tasks that fail soon after they run.
 pub const FAILS: &str = "fails";
-const FAILS_AFTER: Duration = Duration::from_millis(50);
+/// First argument of tasks that soon write many lines, the last without an end, and return.
+pub const ENDS: &str = "ends";
+/// Lines that those write.
+pub const LAST_LINES: usize = 200;
+const ENDS_AFTER: Duration = Duration::from_millis(50);
 
 #[async_trait]
 impl Executor for EchoExecutor {
@@ -31,6 +35,7 @@ impl Executor for EchoExecutor {
     async fn start(&self, run: RunTask, net: TaskNet, log: LogFn) -> Result<Arc<dyn RunningTask>, TaskError> {
         let listener = net.listen(([0, 0, 0, 0], run.http_port).into(), 64).map_err(|error| TaskError::new(error.to_string()))?;
         log(LogStream::Stdout, format!("slot {} is up\n", run.slot).as_bytes());
+        let last_words = Arc::clone(&log);
         let serving = tokio::spawn(async move {
             let close = Arc::new(Notify::new());
             loop {
@@ -54,11 +59,21 @@ impl Executor for EchoExecutor {
             }
         });
         let task = Arc::new(EchoTask { exit: watch::Sender::default(), serving: serving.abort_handle(), _net: net });
-        if run.args.first().is_some_and(|word| word == FAILS) {
+        let end = match run.args.first().map(String::as_str) {
+            Some(FAILS) => Some(Exit::Failed { code: 3 }),
+            Some(ENDS) => Some(Exit::Completed),
+            _ => None,
+        };
+        if let Some(end) = end {
             let task = Arc::clone(&task);
             tokio::spawn(async move {
-                tokio::time::sleep(FAILS_AFTER).await;
-                task.exit.send_replace(Some(Exit::Failed { code: 3 }));
+                tokio::time::sleep(ENDS_AFTER).await;
+                if end == Exit::Completed {
+                    (1..LAST_LINES).for_each(|number| last_words(LogStream::Stdout, format!("line {number}\n").as_bytes()));
+                    last_words(LogStream::Stdout, format!("line {LAST_LINES}").as_bytes());
+                }
+                drop(last_words);
+                task.exit.send_replace(Some(end));
             });
         }
         Ok(task)

@@ -5,6 +5,7 @@ mod world;
 
 mod errors;
 mod health;
+mod jobs;
 mod many;
 mod nodes;
 mod openapi;

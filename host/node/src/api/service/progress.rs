@@ -7,7 +7,7 @@ use axum::response::Response;
 use minicloud_core::id::ServiceId;
 use minicloud_core::plan::is_followed;
 use minicloud_core::spec::{RestartCondition, ServiceMode};
-use minicloud_core::state::{Availability, ClusterState, Service, Slot, Task, UpdateState};
+use minicloud_core::state::{Availability, ClusterState, NodeStatus, Service, Slot, Task, UpdateState};
 use minicloud_core::task::TaskState;
 use minicloud_core::time::Timestamp;
 use tokio::time::{Instant, sleep};
@@ -139,6 +139,17 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
 /// How far the service is with what it has to do, when it is a job.
 pub fn job_count(state: &ClusterState, service: &Service) -> Option<JobCount> {
     service.spec.mode.is_job().then(|| jobs::count(state, service))
+}
+
+/// Nothing of the service runs or stops any more, and nothing of it is to start by itself.
+pub fn is_over(state: &ClusterState, service: ServiceId) -> bool {
+    let down = |task: &Task| task.node.and_then(|node| state.nodes.get(&node)).is_none_or(|node| node.status == NodeStatus::Down);
+    let under_way = |task: &Arc<Task>| task.is_live() || (task.occupies_node() && !down(task));
+    if state.tasks_of_service(service).any(under_way) {
+        return false;
+    }
+    let progress = progress(state, service, Timestamp::default());
+    progress.converged || progress.is_hopeless()
 }
 
 /// How long the tasks that run must go on until they count as stable.

@@ -20,6 +20,9 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         None => unused_name(state, &image.name),
     };
     let mode = mode(request.mode, request.replicas, request.max_concurrent)?;
+    if request.foreground {
+        attachable(state, &request.networks)?;
+    }
     let template = TaskTemplate::new(image);
     let mounts = mounts(&name, request.mounts, &defaults);
     let resources = minicloud_core::spec::Resources {
@@ -274,6 +277,19 @@ fn attachments(
         attachment.aliases = aliases.get(name).cloned().unwrap_or_default();
     }
     Ok(attachments)
+}
+
+/// What a user attaches by hand may only go where that is allowed.
+fn attachable(state: &ClusterState, names: &[String]) -> Result<(), ApiError> {
+    for name in names {
+        let network = find_network(state, name)?;
+        if state.networks.get(&network).is_some_and(|network| !network.spec.attachable) {
+            return Err(ApiError::invalid(format!(
+                "network '{name}' is not attachable: make one with 'minicloud network create --attachable NAME', or create a service on it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn find_network(state: &ClusterState, name: &str) -> Result<NetworkId, ApiError> {

@@ -18,6 +18,9 @@ pub struct LogQuery {
     /// Only lines at or after this time, in ms since the epoch.
     #[serde(default)]
     pub since_ms: Option<u64>,
+    /// When following: end with the last line once all tasks have ended and no others are to follow.
+    #[serde(default)]
+    pub until_end: bool,
 }
 
 /// One line that a task wrote, or that the node wrote about it.

@@ -130,6 +130,9 @@ pub struct CreateService {
     pub max_concurrent: Option<u32>,
     #[serde(default)]
     pub networks: Vec<String>,
+    /// One task in the foreground of a user, as `run` starts it: its networks must be attachable.
+    #[serde(default)]
+    pub foreground: bool,
     /// Further names of the service, by the network on which it has them.
     #[serde(default)]
     pub aliases: BTreeMap<String, Vec<String>>,
