@@ -13,6 +13,7 @@ mod writer;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicloud_core::id::TaskId;
@@ -72,6 +73,8 @@ struct TaskLog {
     buffer: Mutex<Buffer>,
     /// Counted up after lines were written, so that followers look.
     written: watch::Sender<u64>,
+    /// How often its file was rotated in this run of the daemon.
+    rotations: AtomicU64,
     /// The task has ended, so that nothing more comes.
     ended: watch::Sender<bool>,
 }
@@ -113,8 +116,10 @@ impl Logs {
         if tasks.len() >= TASK_LOGS_SWEEP && tasks.len().is_power_of_two() {
             tasks.retain(|_, log| Arc::strong_count(log) > 1);
         }
-        let fresh =
-            || Arc::new(TaskLog { task, buffer: Mutex::default(), written: watch::Sender::default(), ended: watch::Sender::default() });
+        let fresh = || {
+            let (buffer, written, rotations, ended) = Default::default();
+            Arc::new(TaskLog { task, buffer, written, rotations, ended })
+        };
         tasks.entry(task).or_insert_with(fresh).clone()
     }
 }

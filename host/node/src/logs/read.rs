@@ -2,6 +2,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use minicloud_core::id::TaskId;
 use tokio::fs::File;
@@ -15,6 +16,8 @@ use crate::limits::LOG_EVENTS_WAITING_MAX;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 32 << 10;
+/// Files of a task: the one that is written, and the one before it.
+const FILES_KEPT: u64 = 2;
 
 /// The lines of `task` on this node. Ends after `CaughtUp`, or goes on when the query follows.
 pub fn read(logs: &Logs, task: TaskId, query: LogQuery) -> LogSource {
@@ -60,6 +63,8 @@ struct Open {
     lines: BufReader<File>,
     /// Of the file that is read, to see that it was rotated away.
     inode: u64,
+    /// How often files were rotated before it was begun.
+    rotations: u64,
     /// A line whose end is not written yet.
     partial: Vec<u8>,
 }
@@ -73,7 +78,11 @@ impl Reader {
             written.borrow_and_update();
         }
         self.logs.flush().await;
+        let rotations = log.as_ref().map_or(0, |log| log.rotations.load(Ordering::Relaxed));
         let mut open = self.past().await?;
+        if let Some(open) = &mut open {
+            open.rotations = rotations;
+        }
         self.tell(LogEvent::CaughtUp).await?;
         match (log, written) {
             (Some(log), Some(written)) => self.follow(log, written, &mut open).await,
@@ -103,7 +112,7 @@ impl Reader {
         loop {
             if self.query.until_end && *ended.borrow_and_update() {
                 self.logs.flush().await;
-                return self.look(current).await;
+                return self.look(&log, current).await;
             }
             let gone = tokio::select! {
                 changed = written.changed() => changed.is_err(),
@@ -112,21 +121,38 @@ impl Reader {
             if gone {
                 return Ok(());
             }
-            self.look(current).await?;
+            self.look(&log, current).await?;
         }
     }
 
-    /// Tells what was written since, in the file that was open and in the one that may have taken its place.
-    async fn look(&self, current: &mut Option<Open>) -> Result<(), Stop> {
+    /// Tells what was written since: in the file that was open, in the one that was begun and rotated away meanwhile, and
+    /// in the latest. Of a task that wrote yet more in that time lines are missing, and that is told too.
+    async fn look(&self, log: &TaskLog, current: &mut Option<Open>) -> Result<(), Stop> {
         if let Some(current) = current {
             self.drain(current, &mut 0).await?;
         }
-        let path = file::current(&self.logs.shared.directory, self.task);
-        let Some(mut latest) = open(&path).await? else { return Ok(()) };
-        if current.as_ref().is_none_or(|current| current.inode != latest.inode) {
-            self.drain(&mut latest, &mut 0).await?;
-            *current = Some(latest);
+        let directory = &self.logs.shared.directory;
+        let rotations = log.rotations.load(Ordering::Relaxed);
+        let Some(mut latest) = open(&file::current(directory, self.task)).await? else { return Ok(()) };
+        latest.rotations = rotations;
+        if let Some(old) = current {
+            if old.inode == latest.inode {
+                return Ok(());
+            }
+            // Written after the drain above and before the rotation.
+            self.drain(old, &mut 0).await?;
+            latest.rotations = rotations.max(old.rotations + 1);
+            let rotated = open(&file::rotated(directory, self.task)).await?;
+            if let Some(mut rotated) = rotated.filter(|rotated| rotated.inode != old.inode && rotated.inode != latest.inode) {
+                if latest.rotations > old.rotations + FILES_KEPT {
+                    let missing = format!("lines of task {} are missing here: it wrote faster than they were read", self.task);
+                    self.tell(LogEvent::Problem(missing)).await?;
+                }
+                self.drain(&mut rotated, &mut 0).await?;
+            }
         }
+        self.drain(&mut latest, &mut 0).await?;
+        *current = Some(latest);
         Ok(())
     }
 
@@ -168,7 +194,7 @@ async fn open(path: &Path) -> io::Result<Option<Open>> {
         Err(error) => return Err(error),
     };
     let inode = file.metadata().await?.ino();
-    Ok(Some(Open { lines: BufReader::with_capacity(READ_BYTES, file), inode, partial: Vec::new() }))
+    Ok(Some(Open { lines: BufReader::with_capacity(READ_BYTES, file), inode, rotations: 0, partial: Vec::new() }))
 }
 
 async fn count_lines(directory: &Path, task: TaskId) -> io::Result<u64> {

@@ -93,6 +93,41 @@ async fn a_follower_sees_lines_as_they_are_written_across_a_rotation() {
     assert!(std::fs::metadata(file::current(fixture.directory.path(), TASK)).unwrap().len() <= LOG_FILE_BYTES_MAX);
 }
 
+/// Writes full lines with the numbers of the range, so that none is dropped.
+async fn write_full(fixture: &Fixture, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        fixture.write(TASK, 2, &format!("{number} {}", "x".repeat(LOG_LINE_BYTES_MAX - 100)));
+        fixture.logs.flush().await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_follower_misses_nothing_that_is_kept_and_is_told_what_is_not() {
+    let number = |event: &LogEvent| match event {
+        LogEvent::Line(_, record) => record.text.split(' ').next().unwrap().parse::<usize>().unwrap(),
+        other => panic!("{other:?} is no line"),
+    };
+    let a_file = LOG_FILE_BYTES_MAX as usize / LOG_LINE_BYTES_MAX;
+    // The follower tells as many lines as may wait, and stands in the first or second file while others come and go.
+    for (halves, complete) in [(5, true), (10, false)] {
+        let fixture = Fixture::new();
+        fixture.write(TASK, 1, "before");
+        let mut source = read(&fixture.logs, TASK, LogQuery { follow: true, until_end: true, ..Default::default() });
+        assert_eq!(past(&mut source).await, ["before"]);
+        let lines = halves * a_file / 2;
+        write_full(&fixture, 0..lines).await;
+        LogSink::ended(&fixture.logs, TASK);
+        let mut events = Vec::new();
+        while let Some(event) = timeout(Duration::from_secs(10), source.recv()).await.expect("an event within 10 s") {
+            events.push(event);
+        }
+        let problems = events.iter().filter(|event| matches!(event, LogEvent::Problem(_))).count();
+        let told: Vec<usize> = events.iter().filter(|event| matches!(event, LogEvent::Line(..))).map(number).collect();
+        assert!(told.is_sorted() && told.first() == Some(&0) && told.last() == Some(&(lines - 1)), "{halves} halves: {told:?}");
+        assert_eq!((told.len() == lines, problems), (complete, usize::from(!complete)), "{halves} halves: {} of {lines}", told.len());
+    }
+}
+
 #[tokio::test]
 async fn a_log_is_found_again_after_a_restart_and_a_cut_line_is_passed_over() {
     let fixture = Fixture::new();

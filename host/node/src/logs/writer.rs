@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::SystemTime;
 
@@ -109,6 +110,7 @@ impl Thread {
         if length > 0 && length + bytes.len() as u64 > LOG_FILE_BYTES_MAX {
             fs::rename(&path, file::rotated(&self.directory, log.task))?;
             file = open(&path)?;
+            log.rotations.fetch_add(1, Ordering::Relaxed);
         }
         file.write_all(bytes)
     }
