@@ -26,3 +26,5 @@ mod tutorial;
 mod udp;
 mod updates;
 mod watching;
+
+mod book;
