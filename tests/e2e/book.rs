@@ -37,6 +37,7 @@ chapters! {
     images: "docs/images.md",
     networking: "docs/networking.md",
     operating: "docs/operating.md",
+    jobs: "docs/jobs.md",
     design: "docs/design.md",
     swarm: "docs/swarm.md",
     writing: "docs/writing.md",
