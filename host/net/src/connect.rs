@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use minicloud_core::id::{NetworkId, NodeId, ServiceId, TaskId};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -31,16 +32,23 @@ impl Route {
 }
 
 /// What is the same for every backend that one connection tries.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Call {
     network: NetworkId,
     source: SocketAddr,
     port: u16,
     /// Most bytes that either direction may hold, as far as the caller is concerned.
     capacity_bytes: usize,
+    /// Travel along with the opening; empty for most.
+    first: Bytes,
 }
 
 impl Call {
+    /// Of one who sends nothing along.
+    fn new(network: NetworkId, source: SocketAddr, port: u16) -> Call {
+        Call { network, source, port, capacity_bytes: limits::PIPE_BYTES_DEFAULT, first: Bytes::new() }
+    }
+
     fn header(&self, task: TaskId, ip: Ipv4Addr) -> StreamHeader {
         let destination = SocketAddr::new(ip.into(), self.port);
         StreamHeader { network: self.network, source: self.source, destination, task }
@@ -59,8 +67,7 @@ impl Switch {
     /// `client` as its peer.
     pub async fn connect_published(&self, client: SocketAddr, service: ServiceId, target_port: u16) -> Result<Connection, NetError> {
         let network = self.routes().ingress().ok_or(NetError::Unreachable)?;
-        let call = Call { network, source: client, port: target_port, capacity_bytes: limits::PIPE_BYTES_DEFAULT };
-        self.connect_service(call, service).await
+        self.connect_service(&Call::new(network, client, target_port), service).await
     }
 
     /// A connection from outside of the cluster to one task of this node, which publishes a port of this node only.
@@ -69,22 +76,22 @@ impl Switch {
         let ip = task.addresses.values().next().copied().unwrap_or(Ipv4Addr::LOCALHOST);
         let destination = SocketAddr::new(ip.into(), target_port);
         let may_pass = |error| is_full(error) || error == NetError::Refused;
-        self.once_taken(may_pass, || open_at(&task, client, destination, limits::PIPE_BYTES_DEFAULT)).await
+        self.once_taken(may_pass, || open_at(&task, client, destination, limits::PIPE_BYTES_DEFAULT, &Bytes::new())).await
     }
 
     /// A connection from `client`, which is no task, to an address on one network: for proxies.
     pub async fn connect_from_network(&self, client: SocketAddr, network: NetworkId, remote: SocketAddr) -> Result<Connection, NetError> {
         let IpAddr::V4(ip) = remote.ip().to_canonical() else { return Err(NetError::Unreachable) };
         let route = self.route_on(&self.routes(), network, ip).ok_or(NetError::Unreachable)?;
-        let call = Call { network, source: client, port: remote.port(), capacity_bytes: limits::PIPE_BYTES_DEFAULT };
-        let mut connection = self.connect_route(route, call, ip).await?;
+        let call = Call::new(network, client, remote.port());
+        let mut connection = self.connect_route(route, &call, ip).await?;
         connection.remote = remote;
         Ok(connection)
     }
 
     /// Takes a stream from another node: one end waits at the target's listener, the other is returned to be pumped.
     pub fn deliver(&self, header: StreamHeader) -> Result<Connection, NetError> {
-        self.offer(header, limits::PIPE_BYTES_DEFAULT)
+        self.offer(header, limits::PIPE_BYTES_DEFAULT, &Bytes::new())
             .map_err(|error| if error == NetError::WouldBlock { NetError::Refused } else { error })
     }
 
@@ -94,7 +101,12 @@ impl Switch {
         task: Arc<Task>,
         local: Option<SocketAddr>,
         remote: SocketAddr,
+        first: Bytes,
     ) -> Result<Connection, NetError> {
+        if first.len() > limits::FIRST_BYTES_MAX {
+            return Err(NetError::InvalidArgument);
+        }
+        let first_bytes = first.len();
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let mut detached = task.detached();
         if *detached.borrow() {
@@ -102,11 +114,14 @@ impl Switch {
         }
         let mut connection = tokio::select! {
             biased;
-            connection = self.connect_address(&task, local, remote) => connection?,
+            connection = self.connect_address(&task, local, remote, first) => connection?,
             _ = detached.wait_for(|detached| *detached) => return Err(NetError::Aborted),
         };
         match connection.join(&task.registry) {
-            Ok(()) => Ok(connection),
+            Ok(()) => {
+                connection.count_sent(first_bytes);
+                Ok(connection)
+            }
             Err(error) => {
                 connection.reset();
                 Err(error)
@@ -114,7 +129,13 @@ impl Switch {
         }
     }
 
-    async fn connect_address(&self, task: &Arc<Task>, local: Option<SocketAddr>, remote: SocketAddr) -> Result<Connection, NetError> {
+    async fn connect_address(
+        &self,
+        task: &Arc<Task>,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        first: Bytes,
+    ) -> Result<Connection, NetError> {
         if task.registry.usage().connections >= limits::CONNECTIONS_PER_TASK_MAX {
             return Err(NetError::TooManySockets);
         }
@@ -122,13 +143,14 @@ impl Switch {
         let port = local.map(|local| local.port()).filter(|port| *port != 0).unwrap_or_else(|| task.ephemeral_port());
         if remote.ip().is_loopback() {
             let source = SocketAddr::new(own_loopback(remote.ip(), local)?, port);
-            return self.once_taken(is_full, || open_at(task, source, remote, capacity_bytes)).await;
+            return self.once_taken(is_full, || open_at(task, source, remote, capacity_bytes, &first)).await;
         }
         let IpAddr::V4(ip) = remote.ip() else { return Err(NetError::Unreachable) };
         let route = self.route(&self.routes(), &task.addresses, ip).ok_or(NetError::Unreachable)?;
         let own = source_on(&task.addresses, route.network(), local)?;
-        let call = Call { network: route.network(), source: SocketAddr::new(own.into(), port), port: remote.port(), capacity_bytes };
-        let mut connection = self.connect_route(route, call, ip).await?;
+        let source = SocketAddr::new(own.into(), port);
+        let call = Call { capacity_bytes, first, ..Call::new(route.network(), source, remote.port()) };
+        let mut connection = self.connect_route(route, &call, ip).await?;
         connection.remote = remote;
         Ok(connection)
     }
@@ -151,18 +173,18 @@ impl Switch {
         table.task_at(network, ip).map(|(task, node)| Route::Task { network, task, node })
     }
 
-    async fn connect_route(&self, route: Route, call: Call, ip: Ipv4Addr) -> Result<Connection, NetError> {
+    async fn connect_route(&self, route: Route, call: &Call, ip: Ipv4Addr) -> Result<Connection, NetError> {
         match route {
             Route::Service { service, .. } => self.connect_service(call, service).await,
             Route::Task { task, node, .. } if node == self.node() => {
-                self.once_taken(is_full, || self.offer(call.header(task, ip), call.capacity_bytes)).await
+                self.once_taken(is_full, || self.offer(call.header(task, ip), call.capacity_bytes, &call.first)).await
             }
-            Route::Task { task, node, .. } => self.open_remote(node, call.header(task, ip), limits::CONNECT_TIMEOUT).await,
+            Route::Task { task, node, .. } => self.open_remote(node, call.header(task, ip), &call.first, limits::CONNECT_TIMEOUT).await,
         }
     }
 
     /// Tries the backends of a service until one takes the connection, for a bounded time.
-    async fn connect_service(&self, call: Call, service: ServiceId) -> Result<Connection, NetError> {
+    async fn connect_service(&self, call: &Call, service: ServiceId) -> Result<Connection, NetError> {
         let deadline = Instant::now() + limits::CONNECT_READY_WAIT;
         let mut look = Look::Everywhere;
         let mut refused = false;
@@ -189,7 +211,7 @@ impl Switch {
         }
     }
 
-    async fn try_backends(&self, group: &Group, call: Call, look: Look, deadline: Instant) -> Result<Connection, NetError> {
+    async fn try_backends(&self, group: &Group, call: &Call, look: Look, deadline: Instant) -> Result<Connection, NetError> {
         let tries = match look {
             Look::Everywhere => group.candidates.len(),
             Look::Again => group.candidates.len().min(limits::BACKENDS_PER_LOOK_MAX),
@@ -204,9 +226,9 @@ impl Switch {
             let patience = if tried.len() < group.candidates.len() { left.min(limits::BACKEND_TIMEOUT) } else { left };
             let header = call.header(candidate.task, candidate.ip);
             let opened = if candidate.node == self.node() {
-                self.offer(header, call.capacity_bytes)
+                self.offer(header, call.capacity_bytes, &call.first)
             } else {
-                self.open_remote(candidate.node, header, patience).await
+                self.open_remote(candidate.node, header, &call.first, patience).await
             };
             match opened {
                 Ok(mut connection) => {
@@ -220,8 +242,8 @@ impl Switch {
         Err(if silent > 0 && silent == tried.len() { NetError::TimedOut } else { NetError::Refused })
     }
 
-    async fn open_remote(&self, node: NodeId, header: StreamHeader, patience: Duration) -> Result<Connection, NetError> {
-        let opened = timeout(patience, self.uplink().open(node, header)).await;
+    async fn open_remote(&self, node: NodeId, header: StreamHeader, first: &Bytes, patience: Duration) -> Result<Connection, NetError> {
+        let opened = timeout(patience, self.uplink().open(node, header, first.clone())).await;
         let mut connection = opened.map_err(|_| NetError::TimedOut)??;
         connection.local = header.source;
         connection.remote = header.destination;
@@ -229,13 +251,13 @@ impl Switch {
     }
 
     /// Queues a connection at a task of this node; [`NetError::WouldBlock`] when its backlog is full.
-    fn offer(&self, header: StreamHeader, capacity_bytes: usize) -> Result<Connection, NetError> {
+    fn offer(&self, header: StreamHeader, capacity_bytes: usize, first: &Bytes) -> Result<Connection, NetError> {
         let task = self.local_task(header.task).ok_or(NetError::Refused)?;
         let own = task.addresses.get(&header.network).map(|ip| IpAddr::V4(*ip));
         if own != Some(header.destination.ip()) {
             return Err(NetError::Unreachable);
         }
-        open_at(&task, header.source, header.destination, capacity_bytes)
+        open_at(&task, header.source, header.destination, capacity_bytes, first)
     }
 
     /// Repeats an attempt within this node, as TCP repeats its first packet, while it fails in a way that may pass.
@@ -264,11 +286,12 @@ fn is_full(error: NetError) -> bool {
     error == NetError::WouldBlock
 }
 
-/// Makes a connection and queues its far end at the task's listener.
-fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr, capacity_bytes: usize) -> Result<Connection, NetError> {
+/// Makes a connection with the first bytes in it and queues its far end at the task's listener.
+fn open_at(task: &Task, source: SocketAddr, destination: SocketAddr, capacity_bytes: usize, first: &Bytes) -> Result<Connection, NetError> {
     let backlog = task.ports.listener(destination).ok_or(NetError::Refused)?;
     let capacity_bytes = capacity_bytes.min(task.registry.pipe_capacity_bytes());
-    let (near, mut far) = Connection::pair_with_capacity(source, destination, capacity_bytes);
+    let (mut near, mut far) = Connection::pair_with_capacity(source, destination, capacity_bytes);
+    near.writer.push(first.clone())?;
     far.join(&task.registry).map_err(|_| NetError::Refused)?;
     backlog.offer(far)?;
     Ok(near)

@@ -65,6 +65,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Counts bytes that were sent before this end joined its task.
+    pub(crate) fn count_sent(&mut self, bytes: usize) {
+        self.end().count_sent(bytes);
+    }
+
     /// Keeps a backend's count until either end is gone.
     pub(crate) fn hold(&mut self, count: OpenCount) {
         self.end().bond.hold(count);

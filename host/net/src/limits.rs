@@ -20,6 +20,9 @@ pub const WRITE_BYTES_MAX: usize = 64 << 10;
 /// An emptied queue keeps room for this many chunks; a larger one is given back.
 pub const IDLE_QUEUE_CHUNKS_MAX: usize = 32;
 
+/// Bytes that may travel along with the opening of a connection; every pipe holds them.
+pub const FIRST_BYTES_MAX: usize = 8 << 10;
+
 /// Open connections of one task, both directions and queued ones included.
 pub const CONNECTIONS_PER_TASK_MAX: usize = 16_384;
 /// Ports that one task may hold at a time, TCP and UDP together.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use minicloud_core::id::{NetworkId, ServiceId, TaskId};
 
 use crate::connection::Connection;
@@ -90,9 +91,31 @@ impl TaskNet {
         local: Option<SocketAddr>,
         remote: SocketAddr,
     ) -> impl Future<Output = Result<Connection, NetError>> + Send + 'static + use<> {
+        self.open(local, remote, Bytes::new())
+    }
+
+    /// As [`Self::connect`], with the first bytes of the stream, at most [`FIRST_BYTES_MAX`] of them. They travel along
+    /// with its opening, which saves the way there and back. A backend that gives no answer may have read them before
+    /// another one does, so they must be such as may arrive twice.
+    ///
+    /// [`FIRST_BYTES_MAX`]: crate::limits::FIRST_BYTES_MAX
+    pub fn connect_with(
+        &self,
+        remote: SocketAddr,
+        first: Bytes,
+    ) -> impl Future<Output = Result<Connection, NetError>> + Send + 'static + use<> {
+        self.open(None, remote, first)
+    }
+
+    fn open(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        first: Bytes,
+    ) -> impl Future<Output = Result<Connection, NetError>> + Send + 'static + use<> {
         let switch = self.0.switch.clone();
         let task = self.0.task.clone();
-        async move { switch.connect_task(task, local, remote).await }
+        async move { switch.connect_task(task, local, remote, first).await }
     }
 
     /// Reserves a TCP port; port 0 chooses one.

@@ -59,8 +59,9 @@ pub type OpenFuture = Pin<Box<dyn Future<Output = Result<Connection, NetError>> 
 
 /// Carries streams and datagrams to other nodes. Dropping an [`OpenFuture`] gives the attempt up.
 pub trait Uplink: Send + Sync + 'static {
-    /// Resolves once the other node's listener took the stream, or with why not.
-    fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture;
+    /// Resolves once the other node's listener took the stream, or with why not. `first` are the first bytes of the
+    /// stream, which travel along with its opening.
+    fn open(&self, node: NodeId, header: StreamHeader, first: Bytes) -> OpenFuture;
     /// Sends without a promise; what cannot be sent now is dropped.
     fn send(&self, node: NodeId, header: DatagramHeader, payload: Bytes);
 }
@@ -70,7 +71,7 @@ pub trait Uplink: Send + Sync + 'static {
 pub struct NoUplink;
 
 impl Uplink for NoUplink {
-    fn open(&self, _: NodeId, _: StreamHeader) -> OpenFuture {
+    fn open(&self, _: NodeId, _: StreamHeader, _: Bytes) -> OpenFuture {
         Box::pin(ready(Err(NetError::Unreachable)))
     }
 

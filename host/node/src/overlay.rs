@@ -1,6 +1,6 @@
 //! The overlay: connections and datagrams between tasks of different nodes.
 //!
-//! One QUIC stream per connection: a header, one byte of answer, then raw bytes both ways with the ends and resets
+//! One QUIC stream per connection: a header, one byte of answer, and raw bytes both ways with the ends and resets
 //! of TCP ([`pump`]). Which task a connection goes to is decided by the switch of the node that opens it; the
 //! switch of the receiving node queues it at the listener, or refuses. Datagrams travel as QUIC's own, and on streams
 //! of their own where they are too large for that.
@@ -85,8 +85,8 @@ impl Overlay {
 }
 
 impl Uplink for Overlay {
-    fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture {
-        let opening = AbortOnDropHandle::new(self.threads.spawn(open(self.carrier.clone(), node, header)));
+    fn open(&self, node: NodeId, header: StreamHeader, first: Bytes) -> OpenFuture {
+        let opening = AbortOnDropHandle::new(self.threads.spawn(open(self.carrier.clone(), node, header, first)));
         Box::pin(async move { opening.await.unwrap_or(Err(NetError::Unreachable)) })
     }
 
@@ -96,12 +96,12 @@ impl Uplink for Overlay {
     }
 }
 
-async fn open(carrier: Arc<dyn Carrier>, node: NodeId, header: StreamHeader) -> Result<Connection, NetError> {
+async fn open(carrier: Arc<dyn Carrier>, node: NodeId, header: StreamHeader, first: Bytes) -> Result<Connection, NetError> {
     let mut stream = carrier.open(node, StreamKind::Overlay).await.map_err(|error| {
         debug!(%node, %error, "no overlay stream");
         NetError::Unreachable
     })?;
-    match ask(&mut stream, header).await {
+    match ask(&mut stream, header, &first).await {
         Ok(Verdict::Accepted) => Ok(pumped(stream, header)),
         Ok(Verdict::Refused) => Err(NetError::Refused),
         Ok(Verdict::Unreachable) => Err(NetError::Unreachable),
@@ -112,8 +112,11 @@ async fn open(carrier: Arc<dyn Carrier>, node: NodeId, header: StreamHeader) -> 
     }
 }
 
-async fn ask(stream: &mut BoxStream, header: StreamHeader) -> io::Result<Verdict> {
-    frame::write(stream, &header).await?;
+/// The header and the first data go out together; what is refused is thrown away at the other end.
+async fn ask(stream: &mut BoxStream, header: StreamHeader, first: &[u8]) -> io::Result<Verdict> {
+    let mut opening = frame::to_bytes(&header)?;
+    opening.extend_from_slice(first);
+    stream.write_all(&opening).await?;
     let byte = stream.read_u8().await?;
     Verdict::from_byte(byte).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{byte} is no verdict")))
 }

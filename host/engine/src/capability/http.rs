@@ -2,6 +2,8 @@
 //!
 //! A connection is not kept for the next request, since it is connections that are balanced over the tasks of a
 //! service. wasmtime-wasi-http is built without its own sender, so there is no way round the virtual network.
+mod dial;
+
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -22,6 +24,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode as P3Error;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::limits::HTTP_CLIENT_TIMEOUT;
+use dial::Dial;
 
 const HTTP_PORT: u16 = 80;
 
@@ -84,14 +87,26 @@ fn is_broken_off(error: &hyper::Error) -> bool {
 async fn send(net: TaskNet, mut request: http::Request<WasiBody>, timeouts: Timeouts) -> Sent {
     let target = Target::of(request.uri())?;
     *request.uri_mut() = origin_form(request.uri())?;
-    let connecting = async {
-        let connection = connect(&net, &target).await.map_err(connect_error)?;
-        Ok::<_, Error>(handshake(TokioIo::new(connection)).await?)
+    let (dial, patience) = if request.method().is_idempotent() {
+        // The time to connect is part of the time to the first byte.
+        (dial(net, target, timeouts.connect)?, timeouts.connect.saturating_add(timeouts.first_byte))
+    } else {
+        let addresses = target.addresses(&net).map_err(connect_error)?;
+        let connecting = timeout(timeouts.connect, connect(net, addresses, target.port, Bytes::new()));
+        let connection = connecting.await.map_err(|_| Error::ConnectionTimeout)?.map_err(connect_error)?;
+        (Dial::opened(connection), timeouts.first_byte)
     };
-    let (mut sender, driver) = timeout(timeouts.connect, connecting).await.map_err(|_| Error::ConnectionTimeout)??;
+    let failure = dial.failure();
+    let sent = exchange(dial, request, patience, timeouts.between_bytes).await;
+    sent.map_err(|error| failure.get().copied().map_or(error, connect_error))
+}
+
+/// Sends the request, and answers the response once its head is there.
+async fn exchange(dial: Dial, request: http::Request<WasiBody>, patience: Duration, between_bytes: Duration) -> Sent {
+    let (mut sender, driver) = handshake(TokioIo::new(dial)).await?;
     let mut driver = Box::pin(driver);
     let response = {
-        let answer = pin!(timeout(timeouts.first_byte, sender.send_request(request)));
+        let answer = pin!(timeout(patience, sender.send_request(request)));
         match select(answer, &mut driver).await {
             Either::Left((response, _)) => Either::Left(response),
             // The connection ended: either the answer is complete already, or it will not come.
@@ -103,13 +118,23 @@ async fn send(net: TaskNet, mut request: http::Request<WasiBody>, timeouts: Time
         Either::Right((ended, response)) => (response, Box::new(async move { Ok(ended?) })),
     };
     let response = response.map_err(|_| Error::ConnectionReadTimeout)??;
-    Ok((response.map(|body| TimedBody::new(body, timeouts.between_bytes).boxed_unsync()), io))
+    Ok((response.map(|body| TimedBody::new(body, between_bytes).boxed_unsync()), io))
 }
 
-async fn connect(net: &TaskNet, target: &Target) -> Result<Connection, NetError> {
+/// A connection that will be opened with the head of the request in it.
+fn dial(net: TaskNet, target: Target, patience: Duration) -> Result<Dial, Error> {
+    let addresses = target.addresses(&net).map_err(connect_error)?;
+    Ok(Dial::with_first_bytes(move |first| async move {
+        let connecting = connect(net, addresses, target.port, first);
+        timeout(patience, connecting).await.unwrap_or(Err(NetError::TimedOut))
+    }))
+}
+
+/// A connection to the first of the addresses that takes it.
+async fn connect(net: TaskNet, addresses: Vec<IpAddr>, port: u16, first: Bytes) -> Result<Connection, NetError> {
     let mut last = NetError::NameNotFound;
-    for address in target.addresses(net)? {
-        match net.connect(None, SocketAddr::new(address, target.port)).await {
+    for address in addresses {
+        match net.connect_with(SocketAddr::new(address, port), first.clone()).await {
             Ok(connection) => return Ok(connection),
             Err(error) => last = error,
         }

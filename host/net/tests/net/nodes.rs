@@ -59,6 +59,34 @@ async fn a_connection_between_nodes_carries_addresses_bytes_and_both_ends() {
 }
 
 #[tokio::test]
+async fn first_bytes_travel_along_with_the_opening_to_whoever_takes_it() {
+    let nodes = two_nodes();
+    let own = attach(&nodes.home, 3, &[BLUE]);
+    nodes.home.set_routes(routes().service(1, "rng", &[BLUE], &[(2, AWAY), (3, HOME)]).build());
+    // First on this node while the other refuses, then there while this one does.
+    for server in [&own, &nodes.server] {
+        let listener = server.listen(any(80), 8).unwrap();
+        for _ in 0..2 {
+            let before = nodes.client.usage().sent_bytes;
+            let mut near = nodes.client.connect_with(vip(BLUE, 1, 80), "hello".into()).await.unwrap();
+            let mut far = listener.accept().await.unwrap();
+            near.write_all(b" world").await.unwrap();
+            let mut received = [0; 11];
+            far.read_exact(&mut received).await.unwrap();
+            assert_eq!(&received, b"hello world");
+            assert_eq!(nodes.client.usage().sent_bytes - before, 11);
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_first_bytes_than_a_pipe_holds_are_refused() {
+    let nodes = two_nodes();
+    let first = Bytes::from(vec![0; minicloud_net::limits::FIRST_BYTES_MAX + 1]);
+    assert_eq!(nodes.client.connect_with(vip(BLUE, 1, 80), first).await.unwrap_err(), NetError::InvalidArgument);
+}
+
+#[tokio::test]
 async fn a_reset_crosses_the_wire() {
     let nodes = two_nodes();
     let (mut near, far) = connected(&nodes).await;
@@ -115,7 +143,7 @@ async fn counts_of_backends_elsewhere_fall_when_the_far_end_goes() {
 struct Fleeting(AtomicUsize);
 
 impl Uplink for Fleeting {
-    fn open(&self, _: NodeId, header: StreamHeader) -> OpenFuture {
+    fn open(&self, _: NodeId, header: StreamHeader, _: Bytes) -> OpenFuture {
         self.0.fetch_add(1, Ordering::SeqCst);
         let (near, _) = Connection::pair(header.source, header.destination);
         Box::pin(std::future::ready(Ok(near)))
@@ -196,7 +224,7 @@ async fn silence_is_a_timeout_for_a_service_and_for_a_task() {
 struct Far;
 
 impl Uplink for Far {
-    fn open(&self, _: NodeId, _: StreamHeader) -> OpenFuture {
+    fn open(&self, _: NodeId, _: StreamHeader, _: Bytes) -> OpenFuture {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             Err(NetError::Refused)

@@ -211,7 +211,7 @@ impl Wire {
 }
 
 impl Uplink for Wire {
-    fn open(&self, node: NodeId, header: StreamHeader) -> OpenFuture {
+    fn open(&self, node: NodeId, header: StreamHeader, first: Bytes) -> OpenFuture {
         let wire = self.clone();
         Box::pin(async move {
             *wire.0.opened.lock().unwrap().entry(node).or_default() += 1;
@@ -222,7 +222,8 @@ impl Uplink for Wire {
             let far = wire.to(node)?.deliver(header)?;
             let (near, carried) = Connection::pair(header.source, header.destination);
             let (near_reader, near_writer) = carried.into_split();
-            let (far_reader, far_writer) = far.into_split();
+            let (far_reader, mut far_writer) = far.into_split();
+            far_writer.push(first)?;
             tokio::spawn(carry(near_reader, far_writer));
             tokio::spawn(carry(far_reader, near_writer));
             Ok(near)

@@ -110,6 +110,21 @@ async fn data_flows_both_ways_and_a_half_close_leaves_the_other_half() {
 }
 
 #[tokio::test]
+async fn first_bytes_are_read_before_those_that_follow() {
+    let wire = Wire::default();
+    let (here, there) = (wire.node(1), wire.node(2));
+    let (client, server) = (attach(&here, 1), attach(&there, 2));
+    let listener = server.listen(at(std::net::Ipv4Addr::UNSPECIFIED, 80), 8).unwrap();
+    let mut near = client.connect_with(at(address(2), 80), Bytes::from_static(b"first ")).await.unwrap();
+    near.write_all(b"second").await.unwrap();
+    drop(near);
+    let mut far = timeout(LIMIT, listener.accept()).await.unwrap().unwrap();
+    let mut received = String::new();
+    timeout(LIMIT, far.read_to_string(&mut received)).await.unwrap().unwrap();
+    assert_eq!(received, "first second");
+}
+
+#[tokio::test]
 async fn a_reset_is_no_end() {
     let (mut near, far, _nets) = connected().await;
     far.reset();
