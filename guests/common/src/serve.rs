@@ -44,29 +44,30 @@ fn client(request: &Request) -> Option<String> {
     list.rsplit(',').next().map(|last| last.trim().to_owned())
 }
 
-/// Logs the request and answers it.
+/// Answers the request, and logs it once the answer is on its way. Headers tell the length of a body even where it is
+/// not sent, as for `HEAD`.
 pub fn respond(line: &RequestLine, reply: Reply) -> Result<Response, ErrorCode> {
-    let bytes = if line.is_head() { 0 } else { reply.body.len() };
-    let client = line.client.as_deref();
-    log::line(log::access(clock::unix_seconds(), client, &line.method, &line.path, reply.status, bytes));
-    response(reply, line.is_head())
-}
-
-/// Builds the response; with `head` the headers tell the length of a body that is not sent.
-fn response(reply: Reply, head: bool) -> Result<Response, ErrorCode> {
     let fields = fields(&reply)?;
-    let (_, trailers) = wit_future::new(|| Ok(None));
-    let contents = if head || reply.body.is_empty() {
-        None
+    let body = if line.is_head() { Vec::new() } else { reply.body.into_owned() };
+    let bytes = body.len();
+    let (writer, contents) = if body.is_empty() {
+        (None, None)
     } else {
-        let (mut writer, reader) = wit_stream::new();
-        let body = reply.body.into_owned();
-        // The client may leave early: the rest of the body is then nobody's.
-        spawn_local(async move { drop(writer.write_all(body).await) });
-        Some(reader)
+        let (writer, reader) = wit_stream::new();
+        (Some(writer), Some(reader))
     };
+    let (_, trailers) = wit_future::new(|| Ok(None));
     let (response, _sent) = Response::new(fields, contents, trailers);
     response.set_status_code(reply.status).map_err(|()| internal("status code"))?;
+    let line = line.clone();
+    spawn_local(async move {
+        if let Some(mut writer) = writer {
+            // The client may leave early: the rest of the body is then nobody's.
+            writer.write_all(body).await;
+        }
+        let client = line.client.as_deref();
+        log::line(log::access(clock::unix_seconds(), client, &line.method, &line.path, reply.status, bytes));
+    });
     Ok(response)
 }
 
