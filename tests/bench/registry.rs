@@ -17,7 +17,7 @@ use crate::figure::{Figure, Unit};
 use crate::peer::{Peer, program};
 
 const BLOB_BYTES: usize = 100_000_000;
-const RUNS: usize = 5;
+const RUNS: usize = 7;
 const PORT: u16 = 5000;
 const MEMORY_LOOK: Duration = Duration::from_millis(20);
 
@@ -72,8 +72,10 @@ pub fn run() -> anyhow::Result<Vec<Figure>> {
 fn measure(ours: SocketAddr, across: SocketAddr, theirs: SocketAddr) -> anyhow::Result<(Times, Times)> {
     let (mut pushes, mut pulls) = (Times::default(), Times::default());
     let mut buffer = vec![0; BLOB_BYTES];
+    let (mut blob, mut other) = (Blob::random(BLOB_BYTES)?, Blob::random(BLOB_BYTES)?);
     for run in 0..=RUNS {
-        let (blob, other) = (Blob::random(BLOB_BYTES)?, Blob::random(BLOB_BYTES)?);
+        blob.renew()?;
+        other.renew()?;
         let pushed = [blob.push(ours)?, blob.push(theirs)?, other.push(across)?];
         let pulled = [blob.pull(ours, &mut buffer)?, blob.pull(theirs, &mut buffer)?, other.pull(across, &mut buffer)?];
         if run > 0 {
