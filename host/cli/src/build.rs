@@ -62,13 +62,13 @@ fn make(context: &Path) -> anyhow::Result<(PathBuf, ImageDefaults)> {
 
 const EXAMPLES: &str = "\
 Examples:
-  minicloud build -t web:v1 .                           a Cargo project, here
-  minicloud build -t 127.0.0.1:5000/web:v1 ./web        to push it to a registry afterwards
-  minicloud build -t hello hello.wat                    a ready .wasm or .wat file
+  minicloud build -t web:v1 .                      a Cargo project, here
+  minicloud build -t 127.0.0.1:5000/web:v1 ./web   then: minicloud push
+  minicloud build -t hello hello.wat               a ready .wasm or .wat file
 
 A folder has a Cargo.toml (built for wasm32-wasip2), or a minicloud.toml:
   [build]
-  command = \"componentize-py -d wit -w wasi:http/proxy componentize app -o app.wasm\"
+  command = \"jco componentize app.js --wit wit -o app.wasm\"
   output = \"app.wasm\"
   [image]
   concurrency = 4";

@@ -22,15 +22,17 @@ use crate::{connect, demo, output, transfer};
 
 const FIRST_STEPS: &str = "\
 First steps:
-  minicloud init                                              found a cluster
-  minicloud run --rm ./hello.wasm                             run a component to its end
-  minicloud service create --name web -p 8000:80 ./web.wasm   keep one running
-  minicloud service ps web                                    see where it runs, or why it does not
-  minicloud service scale web=5                               run it five times
-  minicloud join-token worker                                 get the command that adds a machine
-  minicloud demo                                              see DockerCoins on three nodes
+  minicloud demo                   see DockerCoins on three nodes, live
+  minicloud init                   found a cluster
+  minicloud run --rm ./hello.wasm  run a component to its end
+  minicloud service create --name web -p 8000:80 ./web.wasm
+                                   keep one running, at http://127.0.0.1:8000/
+  minicloud service ps web         see where it runs, or why it does not
+  minicloud service scale web=5    run it five times
+  minicloud join-token worker      get the command that adds a machine
+  minicloud compose up             run a compose.yml; it needs no init
 
-'minicloud help COMMAND' tells more, for example 'minicloud help service create'.";
+'minicloud help COMMAND' tells more: 'minicloud help service create'.";
 
 /// Commands in the order in which `minicloud help` shows them.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -69,7 +71,7 @@ fn listed(command: Option<&clap::Command>, name: &str) -> String {
     text
 }
 
-/// A mini-cloud in one binary: a cluster that runs WebAssembly components as services
+/// A mini-cloud in one binary: clusters that run WebAssembly components
 #[derive(Parser)]
 #[command(
     name = "minicloud",
@@ -129,14 +131,14 @@ enum Command {
     Push(transfer::Push),
     /// Fetch an image from a registry
     Pull(transfer::Pull),
-    /// Services that are described in a file, deployed and changed together
+    /// Services described in one file, deployed and changed together
     #[command(subcommand)]
     Stack(Stack),
     /// Run the services of a compose file on this machine
     Compose(Box<Compose>),
     /// Show live what each node uses, and its busiest tasks
     Top(stats::top::Top),
-    /// Show live what each task uses: CPU, memory, requests, connections, bytes
+    /// Show live what each task uses: CPU, memory, requests, bytes
     Stats(stats::Show),
     /// Show what happens in the cluster, as it happens
     Events(Events),

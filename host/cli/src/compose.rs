@@ -26,7 +26,7 @@ use project::ProjectArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  minicloud compose up                        in a folder with a compose.yml; Ctrl-C stops it
+  minicloud compose up           where a compose.yml is; Ctrl-C stops it
   minicloud compose up -d --scale worker=10
   minicloud compose logs -f worker
   minicloud compose down -v

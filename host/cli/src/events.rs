@@ -26,8 +26,8 @@ const ACTION_WIDTH: usize = 18;
 Each manager keeps the last 8192 events since it was started.
 
 Examples:
-  minicloud events                                        what happens from now on, until Ctrl-C
-  minicloud events --since 10m --until 0s                 what happened in the last ten minutes
+  minicloud events                           what happens, until Ctrl-C
+  minicloud events --since 10m --until 0s    what happened in ten minutes
   minicloud events --filter type=task --filter service=worker
   minicloud events --filter event=failed --filter event=down --format json")]
 pub struct Events {

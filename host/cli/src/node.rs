@@ -71,7 +71,8 @@ pub struct Rm {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   minicloud node update --availability drain node2      its tasks move elsewhere
-  minicloud node update --label-add disk=ssd node2      for --constraint node.labels.disk==ssd")]
+  minicloud node update --label-add disk=ssd node2
+                            for services with --constraint node.labels.disk==ssd")]
 pub struct Update {
     /// active: gets tasks; pause: keeps its tasks, gets no new ones; drain: its tasks move elsewhere
     #[arg(long, value_name = "STATE", value_parser = availability())]

@@ -153,6 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_laid_out_by_hand_fits_a_narrow_terminal() {
+        const COLUMNS: usize = 80;
+        fn check(command: &Command, path: &str) {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // Sentences are wrapped; what is indented would be torn apart.
+            for line in after.lines().filter(|line| line.starts_with(' ')) {
+                assert!(line.chars().count() <= COLUMNS, "{path}: {line}");
+            }
+            command.get_subcommands().for_each(|sub| check(sub, &format!("{path} {}", sub.get_name())));
+        }
+        check(&tree(), "minicloud");
+        let overview = tree().term_width(COLUMNS).render_help().to_string();
+        for line in overview.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{line}");
+        }
+    }
+
+    #[test]
     fn every_command_is_in_the_overview() {
         let overview = said("help");
         for command in tree().get_subcommands().filter(|command| !command.is_hide_set()) {

@@ -26,7 +26,7 @@ pub enum Volume {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   minicloud volume create data
-  minicloud service create --name db --mount type=volume,source=data,target=/data redis")]
+  minicloud service create --name db --mount source=data,target=/data redis")]
 pub struct Create {
     /// Kind of volume
     #[arg(short, long, default_value = "local")]

@@ -13,9 +13,9 @@ use crate::output::say;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  minicloud join-token worker               print the command that adds a worker
-  minicloud join-token -q manager           print only the token
-  minicloud join-token --rotate worker      make a new token; the old one is worth nothing any more")]
+  minicloud join-token worker            print the command that adds a worker
+  minicloud join-token -q manager        print only the token
+  minicloud join-token --rotate worker   make a new token; the old one ends")]
 pub struct JoinTokenArgs {
     /// Make a new token, and the old one worthless
     #[arg(long)]

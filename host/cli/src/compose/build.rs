@@ -10,20 +10,20 @@ use crate::data_dir::Choice;
 
 #[derive(Args, Debug)]
 pub struct Build {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services to build [default: all that have a build]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 #[derive(Args, Debug)]
 pub struct Pull {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services whose images are fetched [default: all that have one]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 impl Build {

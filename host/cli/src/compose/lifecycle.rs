@@ -19,29 +19,29 @@ const GLOBAL_JOB: &str = "global-job";
 
 #[derive(Args, Debug)]
 pub struct Stop {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services to stop [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 #[derive(Args, Debug)]
 pub struct Start {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services to start [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 #[derive(Args, Debug)]
 pub struct Restart {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services to restart [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 impl Stop {

@@ -45,11 +45,11 @@ pub struct Logs {
     /// Show what was written and nothing else
     #[arg(long)]
     no_log_prefix: bool,
-    #[command(flatten)]
-    project: LongProjectArgs,
     /// Services whose lines are wanted [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: LongProjectArgs,
 }
 
 impl Logs {

@@ -29,11 +29,11 @@ pub struct Ps {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services whose tasks are wanted [default: all]
     #[arg(value_name = "SVC")]
     of: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 impl Ps {

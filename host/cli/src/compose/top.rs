@@ -14,11 +14,11 @@ const COLUMNS: &[&str] = &["NAME", "CPU TIME", "MEMORY", "REQUESTS", "QUEUED", "
 
 #[derive(Args, Debug)]
 pub struct Top {
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services whose tasks are wanted [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 impl Top {

@@ -54,11 +54,11 @@ pub struct Up {
     /// Address of the node that is started for the project, and of its published ports [default: 127.0.0.1]
     #[arg(long, value_name = "IP", value_parser = address::local_ip)]
     address: Option<IpAddr>,
-    #[command(flatten)]
-    project: ProjectArgs,
     /// Services to start, with those they need [default: all]
     #[arg(value_name = "SVC")]
     services: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArgs,
 }
 
 impl Up {

@@ -17,9 +17,9 @@ const EXAMPLES: &str = "\
 Examples:
   minicloud service create --name redis redis
   minicloud service create --replicas 3 --network front -p 8000:80 ./web.wasm
-  minicloud service create --mount source=data,target=/data redis --appendfsync always
-  minicloud service create --mode global --constraint node.role==worker ./agent.wasm
-  minicloud service create --mode replicated-job --replicas 10 --max-concurrent 2 ./convert.wasm
+  minicloud service create --mount source=db,target=/data redis --appendonly yes
+  minicloud service create --mode global --constraint node.role==worker ./a.wasm
+  minicloud service create --mode replicated-job --replicas 9 ./convert.wasm
 
 IMAGE is a name that 'minicloud images' shows, one in a registry, or the path of a component file.
 Flags go before it; what follows it goes to the tasks.";

@@ -9,7 +9,7 @@ use crate::tasks::TaskListing;
 #[command(after_help = "Examples:
   minicloud service ps worker
   minicloud service ps --filter desired-state=running worker rng
-  minicloud service ps --no-trunc worker      errors in full, with the backtrace of a trap")]
+  minicloud service ps --no-trunc worker   errors in full, with backtraces")]
 pub struct Ps {
     #[command(flatten)]
     listing: TaskListing,

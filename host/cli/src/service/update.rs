@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   minicloud service update --image ./web-2.wasm --update-delay 5s web
   minicloud service update --env-add LOG=debug --publish-add 9000:90 web
-  minicloud service update --force web      replace every task though nothing changed";
+  minicloud service update --force web   replace tasks though nothing changed";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]

@@ -51,7 +51,7 @@ pub async fn show(mut sampler: Sampler, mut view: impl View) -> anyhow::Result<(
         }
     }
     drop(screen);
-    output::line(format_args!("{}", view.lines(&sample).join("\n")))
+    output::line(format_args!("{}", Screen::fitted(&view.lines(&sample)).join("\n")))
 }
 
 /// Samples as they come, also while keys are pressed.

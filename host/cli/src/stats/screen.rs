@@ -29,6 +29,12 @@ impl Screen {
         size.ok().filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or(SIZE_DEFAULT)
     }
 
+    /// Lines that the terminal need not wrap.
+    pub fn fitted(lines: &[String]) -> Vec<String> {
+        let (columns, _) = Screen::size();
+        lines.iter().map(|line| cut(line, columns)).collect()
+    }
+
     /// Draws over what is there in one write, so that no line is ever seen empty.
     pub fn draw(&self, lines: &[String]) -> anyhow::Result<()> {
         output::raw(frame(lines, Screen::size()).as_bytes())

@@ -8,7 +8,7 @@ use super::sampler::Sample;
 use crate::render::{self, bytes};
 
 const COLUMNS: &[&str] =
-    &["NAME", "NODE", "CPU %", "MEM USAGE / LIMIT", "MEM %", "REQ/S", "REQUESTS", "ACTIVE / QUEUED", "CONNS", "NET IN / OUT"];
+    &["NAME", "NODE", "CPU %", "MEM USAGE / LIMIT", "MEM %", "REQ/S", "REQUESTS", "ACT/QUEUED", "CONNS", "NET IN / OUT"];
 /// What stands where nothing is known.
 pub const UNKNOWN: &str = "--";
 
@@ -44,7 +44,7 @@ impl Row {
             self.memory_percent().map_or_else(|| UNKNOWN.to_owned(), percent),
             rate(|rates| format!("{:.1}", rates.requests_per_second)),
             usage(|usage| usage.requests.to_string()),
-            usage(|usage| format!("{} / {}", usage.active, usage.queued)),
+            usage(|usage| format!("{}/{}", usage.active, usage.queued)),
             usage(|usage| usage.connections.to_string()),
             usage(|usage| format!("{} / {}", bytes(usage.received_bytes), bytes(usage.sent_bytes))),
         ]
@@ -107,7 +107,7 @@ mod tests {
     fn a_task_is_one_row_with_rates_once_there_are_two_answers() {
         let first = Sample { now: stats(Some(counted(1))), before: None };
         let cells = rows(&first)[0].cells();
-        assert_eq!(cells, ["rng.1", "node1", "--", "64 MiB / 256 MiB", "25.0%", "--", "30", "1 / 7", "8", "1.5 KiB / 3 MiB"]);
+        assert_eq!(cells, ["rng.1", "node1", "--", "64 MiB / 256 MiB", "25.0%", "--", "30", "1/7", "8", "1.5 KiB / 3 MiB"]);
         let second = Sample { now: stats(Some(counted(2))), before: Some(first.now) };
         let cells = rows(&second)[0].cells();
         assert_eq!((cells[2].as_str(), cells[5].as_str()), ("10.0%", "30.0"));

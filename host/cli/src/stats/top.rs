@@ -26,8 +26,12 @@ const TASKS_SHOWN_MAX: usize = 20;
 const TASKS_SHOWN_MIN: usize = 3;
 
 #[derive(Args, Debug)]
-#[command(after_help = "CPU % is of one core. MEMORY is what the node's process has resident, all its tasks included.
-Keys: q quits; c, m, r, t and n sort the tasks by CPU, memory, requests, traffic and name; s by the next of these.
+#[command(after_help = "CPU % is of one core. MEMORY is what the node's process has resident, its tasks included. '*' is the leader.
+
+Keys:
+  q              quit
+  c m r t n      sort the tasks by CPU, memory, requests, traffic, name
+  s              sort by the next of these
 
 Examples:
   minicloud top                          all nodes, until q or Ctrl-C
