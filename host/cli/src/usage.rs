@@ -201,7 +201,10 @@ mod tests {
     fn wrong_values_are_one_line() {
         for (line, expected) in [
             ("service create --limit-memory 64q rng", "error: --limit-memory: '64q' is no size; write for example 64m, 1.5g or 1GiB"),
-            ("service create --mode replicated-job rng", "error: --mode: 'replicated-job' is none of replicated, global"),
+            (
+                "service create --mode replicated-jobs rng",
+                "error: --mode: 'replicated-jobs' is none of replicated, global, replicated-job, global-job",
+            ),
             ("service create --replicas many rng", "error: --replicas: 'many' is no number that fits; write for example 3"),
             (
                 "service scale worker",
