@@ -197,7 +197,7 @@ pub const QUERY_TASKS_MAX: usize = 100_000;
 pub const QUERY_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Wait before logs that broke off are asked for again.
 pub const LOG_RETRY_DELAY: Duration = Duration::from_millis(1_000);
-/// A task's log that does not end by itself this long after the task's end is known is read once more from its files.
+/// A task's log that is silent for this long after the task's end is known, and does not end, is read once more from its files.
 pub const LOG_END_WAIT: Duration = Duration::from_secs(2);
 /// Work shorter than this needs no rest.
 pub const REST_WORTH: Duration = Duration::from_millis(2);

@@ -49,29 +49,58 @@ enum End {
     Lost,
 }
 
+/// How far a log was told: its lines are in order of time.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    last_ms: Option<u64>,
+    /// Lines of that last millisecond.
+    at_last_ms: u64,
+}
+
+impl Told {
+    fn count(&mut self, event: &LogEvent) {
+        if let LogEvent::Line(_, record) = event {
+            let same = self.last_ms == Some(record.at_ms);
+            *self = Told { last_ms: Some(record.at_ms), at_last_ms: if same { self.at_last_ms + 1 } else { 1 } };
+        }
+    }
+}
+
 /// Nobody reads any more.
 struct Left;
 
 impl Reading {
     async fn run(self) -> Result<(), Left> {
         match end(&self.cluster.state(), self.task) {
-            End::Ended => return self.rest(0).await,
+            End::Ended => return self.rest(Told::default()).await,
             End::Lost => return Ok(()),
             End::NotYet => {}
         }
-        let mut told = 0;
+        let mut told = Told::default();
         let mut source = self.open(self.query);
-        let mut deadline = std::pin::pin!(self.deadline());
+        let mut ended = std::pin::pin!(self.ended());
+        let mut known = None;
         loop {
+            // Silence counts only while nothing is on its way to the reader, however slow that is.
+            let silence = async {
+                match known {
+                    Some(end) => {
+                        sleep(LOG_END_WAIT).await;
+                        end
+                    }
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 event = source.recv() => match event {
                     None => return Ok(()),
                     Some(event) => {
-                        told += u64::from(matches!(event, LogEvent::Line(..)));
+                        told.count(&event);
                         self.tell(event).await?;
                     }
                 },
-                end = &mut deadline => match end {
+                end = &mut ended, if known.is_none() => known = Some(end),
+                end = silence => match end {
                     End::Ended => return self.rest(told).await,
                     End::Lost | End::NotYet => return Ok(()),
                 },
@@ -80,9 +109,10 @@ impl Reading {
     }
 
     /// What is in the files beyond the lines that were told.
-    async fn rest(&self, told: u64) -> Result<(), Left> {
-        let mut source = self.open(LogQuery { follow: false, ..self.query });
-        let mut skip = told;
+    async fn rest(&self, told: Told) -> Result<(), Left> {
+        let since_ms = self.query.since_ms.max(told.last_ms);
+        let mut source = self.open(LogQuery { follow: false, since_ms, ..self.query });
+        let mut skip = told.at_last_ms;
         while let Some(event) = source.recv().await {
             match event {
                 LogEvent::Line(..) if skip > 0 => skip -= 1,
@@ -100,14 +130,13 @@ impl Reading {
         logs::read_remote(&self.api.peers, self.node, hostname, vec![self.task], query)
     }
 
-    /// Resolves a while after the task's end is known.
-    async fn deadline(&self) -> End {
+    /// Resolves once the task's end is known.
+    async fn ended(&self) -> End {
         let mut changes = self.cluster.changes();
         loop {
             changes.borrow_and_update();
             let end = end(&self.cluster.state(), self.task);
             if end != End::NotYet {
-                sleep(LOG_END_WAIT).await;
                 return end;
             }
             tokio::select! {
