@@ -28,6 +28,19 @@ fn a_worker_node_dies_under_load_and_its_tasks_run_elsewhere() {
     assert!(wait_for("its published port answers", || cluster.nodes[2].http(8002, "/")).1.starts_with("HASHER"));
 }
 
+#[test]
+fn a_service_is_removed_though_a_node_with_its_tasks_is_lost() {
+    let cluster = Cluster::with_workers(1);
+    let (manager, lost) = (&cluster.nodes[0], &cluster.nodes[1]);
+    manager.ok(&["service", "create", "--name", "rng", "--mode", "global", "rng"]);
+    lost.kill();
+    wait_for("the node is down", || (manager.json(&["node", "ls"])?[1]["status"] == "down").then_some(()));
+    let removed = manager.cli(&["service", "rm", "rng"]);
+    let said = String::from_utf8_lossy(&removed.stderr).into_owned();
+    assert!(removed.status.success() && said.contains("rng: 1 task on a node that is down ends when it is back"), "{said}");
+    manager.ok(&["service", "create", "--name", "rng", "rng"]);
+}
+
 fn all_run_on(manager: &Node, count: usize, hosts: &[&str]) -> bool {
     let running = manager.running("hasher");
     running.len() == count && running.iter().all(|task| hosts.iter().any(|host| task["node"] == *host))

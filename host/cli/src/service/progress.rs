@@ -161,12 +161,22 @@ async fn watch_removal(client: &Client, service: &str, waiting: Waiting) -> anyh
             return Ok(());
         }
         let stopping = progress.stopping;
+        if stopping > 0 && stopping == progress.unreachable {
+            eprintln!("{}", left_behind(service, stopping));
+            return Ok(());
+        }
         if !waiting.quiet && stopping > 0 && shown != Some(stopping) {
             eprintln!("{service}: {stopping} {} to stop", if stopping == 1 { "task" } else { "tasks" });
             shown = Some(stopping);
         }
     }
     Ok(())
+}
+
+/// Nothing is to be waited for: what is left ends when its node is back, or is forgotten with it.
+fn left_behind(service: &str, tasks: u32) -> String {
+    let (tasks, end) = if tasks == 1 { ("1 task".to_owned(), "ends") } else { (format!("{tasks} tasks"), "end") };
+    format!("{service}: {tasks} on a node that is down {end} when it is back, or when 'minicloud node rm' removes it")
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub fn progress(state: &ClusterState, service: &Service) -> Progress {
     let tasks: Vec<&Arc<Task>> = state.tasks_of_service(service.id).collect();
     let given_up: Vec<ProgressTask> = slots.values().filter_map(|tries| given_up(state, service, tries)).collect();
     let under_way = tasks.iter().any(|task| task.is_live());
+    let (stopping, unreachable) = progress::stopping(state, &tasks);
     let shown = slots.values().filter_map(|tries| tries.iter().rev().find(|task| task.is_live() || service.is_done(task)));
     Progress {
         running: progress::count(tasks.iter().filter(|task| task.is_running()).count()),
@@ -36,7 +37,8 @@ pub fn progress(state: &ClusterState, service: &Service) -> Progress {
         job: Some(job),
         converged: !service.removing && service.allocated == service.version && job.completed >= job.total && !under_way,
         tasks: shown.map(|task| progress::progress_task(state, task)).chain(given_up.iter().cloned()).collect(),
-        stopping: progress::count(tasks.iter().filter(|task| !task.is_wanted() && task.occupies_node()).count()),
+        stopping,
+        unreachable,
         given_up,
         ..Progress::default()
     }

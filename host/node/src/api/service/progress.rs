@@ -113,7 +113,7 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
     let done = slots.values().filter(|task| current(task) && ended_for_good(service, task)).count();
     let outdated = tasks.iter().any(|task| task.is_live() && !current(task));
     let surplus = tasks.iter().filter(|task| task.is_live()).count() > running;
-    let stopping = tasks.iter().filter(|task| !task.is_wanted() && task.occupies_node()).count();
+    let (stopping, unreachable) = stopping(state, &tasks);
     let desired = desired_tasks(state, service);
     let update = service.update.as_ref();
     let updating = update.is_some_and(|update| update.completed_at.is_none());
@@ -131,7 +131,8 @@ pub fn progress(state: &ClusterState, service: ServiceId, now: Timestamp) -> Pro
         update_state: update.map(|update| update.state),
         update_message: update.map(|update| update.message.clone()).unwrap_or_default(),
         removed: false,
-        stopping: count(stopping),
+        stopping,
+        unreachable,
         given_up,
     }
 }
@@ -143,13 +144,23 @@ pub fn job_count(state: &ClusterState, service: &Service) -> Option<JobCount> {
 
 /// Nothing of the service runs or stops any more, and nothing of it is to start by itself.
 pub fn is_over(state: &ClusterState, service: ServiceId) -> bool {
-    let down = |task: &Task| task.node.and_then(|node| state.nodes.get(&node)).is_none_or(|node| node.status == NodeStatus::Down);
-    let under_way = |task: &Arc<Task>| task.is_live() || (task.occupies_node() && !down(task));
+    let under_way = |task: &Arc<Task>| task.is_live() || (task.occupies_node() && !is_lost(state, task));
     if state.tasks_of_service(service).any(under_way) {
         return false;
     }
     let progress = progress(state, service, Timestamp::default());
     progress.converged || progress.is_hopeless()
+}
+
+/// How many tasks still have to stop, and how many of them are lost.
+pub(super) fn stopping(state: &ClusterState, tasks: &[&Arc<Task>]) -> (u32, u32) {
+    let stopping = || tasks.iter().filter(|task| !task.is_wanted() && task.occupies_node());
+    (count(stopping().count()), count(stopping().filter(|task| is_lost(state, task)).count()))
+}
+
+/// Its node is down, so that nobody can say what it does.
+fn is_lost(state: &ClusterState, task: &Task) -> bool {
+    task.node.and_then(|node| state.nodes.get(&node)).is_none_or(|node| node.status == NodeStatus::Down)
 }
 
 /// How long the tasks that run must go on until they count as stable.

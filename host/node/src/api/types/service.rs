@@ -409,6 +409,9 @@ pub struct Progress {
     /// Tasks that still have to stop.
     #[serde(default)]
     pub stopping: u32,
+    /// Those of them whose node is down, so that nobody can say when they have.
+    #[serde(default)]
+    pub unreachable: u32,
     /// Tasks that failed and are not followed by others, as their service wants it: it never converges with them.
     #[serde(default)]
     pub given_up: Vec<ProgressTask>,
