@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real processes, real packets. They prove the wiring, not the logic.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod book;
 mod clients;
 mod cluster;
 mod commands;
@@ -26,5 +27,3 @@ mod tutorial;
 mod udp;
 mod updates;
 mod watching;
-
-mod book;
