@@ -6,12 +6,13 @@
 use std::future::Future;
 use std::io;
 use std::net::UdpSocket;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
+use tokio::task::yield_now;
 
 #[derive(Debug)]
 pub(super) struct LastInTurn;
@@ -36,7 +37,7 @@ impl Runtime for LastInTurn {
     }
 }
 
-/// Goes to the end of the queue once each time that it is woken.
+/// Each time that it is woken it waits once, until nothing else is ready.
 struct Waiting {
     driver: Driver,
     waited: bool,
@@ -48,8 +49,9 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.waited = !self.waited;
         if self.waited {
-            // A task that wakes itself is put behind all others.
-            cx.waker().wake_by_ref();
+            // A yield is woken when its thread runs out of work, and wakes no other thread to look for some: a task that
+            // wakes itself would.
+            let _ = pin!(yield_now()).poll(cx);
             return Poll::Pending;
         }
         self.driver.as_mut().poll(cx)
