@@ -1,6 +1,7 @@
-//! What the DockerCoins guests share: replies and bodies of HTTP, log lines, timers with bounds,
+//! What the guests share: replies and bodies of HTTP, log lines, hexadecimal digits, timers with bounds,
 //! TCP by name, and a RESP client. Pure parts build and test natively; the rest needs WASI 0.3.
 
+pub mod hex;
 pub mod log;
 pub mod reply;
 pub mod resp;

@@ -1,7 +1,6 @@
 //! The digest of a body that arrives in pieces. Pure.
 
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
 /// A SHA-256 in progress.
 #[derive(Default)]
@@ -14,12 +13,7 @@ impl Hasher {
 
     /// 64 lowercase hexadecimal digits.
     pub fn finish(self) -> String {
-        let mut hex = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        guest_common::hex::lower(&self.0.finalize())
     }
 }
 

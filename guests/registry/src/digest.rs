@@ -51,13 +51,7 @@ impl Hasher {
     }
 
     pub fn finish(self) -> Digest {
-        let mut hex = String::with_capacity(64);
-        for byte in self.sha256.finalize() {
-            for digit in [byte >> 4, byte & 15] {
-                hex.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
-        }
-        Digest(hex)
+        Digest(guest_common::hex::lower(&self.sha256.finalize()))
     }
 }
 
