@@ -1,65 +1,23 @@
 //! serde over the tree: types are read with the place of every mistake, and unknown keys with the near one.
 //!
 //! Scalars are text: a number may be quoted and a text may look like a number, as in the specification's schema.
-use std::cell::RefCell;
-use std::fmt;
-use std::marker::PhantomData;
+mod at;
+mod ignored;
+mod word;
 
-use serde::Deserialize;
+use std::fmt;
+
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::meaningless;
-use crate::place::{Error, Place, Result, Warning};
+use crate::place::{Error, Result};
 use crate::suggest::hint;
 use crate::tree::{Entry, Kind, Node, Scalar};
-
-/// Name under which [`At`] asks for its place.
-const AT: &str = "$minicloud::At";
-
-/// A value with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct At<T> {
-    pub value: T,
-    pub at: Place,
-}
-
-/// What was passed over while a tree was read, each key once with the number of its places.
-#[derive(Default)]
-pub struct Ignored {
-    keys: RefCell<Vec<IgnoredKey>>,
-}
-
-struct IgnoredKey {
-    of: &'static str,
-    key: String,
-    at: Place,
-    why: &'static str,
-    times: usize,
-}
-
-impl Ignored {
-    fn note(&self, of: &'static str, key: &str, at: &Place, why: &'static str) {
-        let mut keys = self.keys.borrow_mut();
-        match keys.iter_mut().find(|known| known.of == of && known.key == key) {
-            Some(known) => known.times += 1,
-            None => keys.push(IgnoredKey { of, key: key.to_owned(), at: at.clone(), why, times: 1 }),
-        }
-    }
-
-    pub fn warnings(self) -> Vec<Warning> {
-        let text = |ignored: &IgnoredKey| {
-            let more = match ignored.times {
-                1 => String::new(),
-                times => format!(" (and in {} more places)", times - 1),
-            };
-            format!("'{}' means nothing here: {}{more}", ignored.key, ignored.why)
-        };
-        self.keys.into_inner().iter().map(|ignored| Warning::at(&ignored.at, text(ignored))).collect()
-    }
-}
+pub use at::At;
+use at::{AT, AtAccess};
+pub use ignored::Ignored;
+use word::Word;
 
 /// Reads a value of type `T`.
 pub fn read<T: DeserializeOwned>(node: &Node, ignored: &Ignored) -> Result<T> {
@@ -285,84 +243,13 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// A word that names a variant of an enum.
-struct Word<'a>(&'a str);
-
-impl<'de> EnumAccess<'de> for Word<'_> {
-    type Error = Error;
-    type Variant = Self;
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self)> {
-        let word: StrDeserializer<'_, Error> = self.0.into_deserializer();
-        Ok((seed.deserialize(word)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Word<'_> {
-    type Error = Error;
-    fn unit_variant(self) -> Result<()> {
-        Ok(())
-    }
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value> {
-        Err(Error::new("expected a word"))
-    }
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value> {
-        Err(Error::new("expected a word"))
-    }
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value> {
-        Err(Error::new("expected a word"))
-    }
-}
-
-/// Hands an [`At`] its place and its value: file, line, column, value.
-struct AtAccess<'a> {
-    reader: Reader<'a>,
-    step: u8,
-}
-
-impl<'de> MapAccess<'de> for AtAccess<'_> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        self.step += 1;
-        if self.step > 4 { Ok(None) } else { seed.deserialize(().into_deserializer()).map(Some) }
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let at = &self.reader.node.at;
-        match self.step {
-            1 => seed.deserialize(at.file.as_ref().into_deserializer()),
-            2 => seed.deserialize(at.line.into_deserializer()),
-            3 => seed.deserialize(at.column.into_deserializer()),
-            _ => seed.deserialize(self.reader),
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Parts<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<T> {
-            type Value = At<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value with its place")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<At<T>, A::Error> {
-                let missing = || de::Error::custom("a value has no place");
-                let (_, file): ((), String) = map.next_entry()?.ok_or_else(missing)?;
-                let (_, line): ((), usize) = map.next_entry()?.ok_or_else(missing)?;
-                let (_, column): ((), usize) = map.next_entry()?.ok_or_else(missing)?;
-                let (_, value): ((), T) = map.next_entry()?.ok_or_else(missing)?;
-                Ok(At { value, at: Place { file: file.into(), line, column } })
-            }
-        }
-        deserializer.deserialize_newtype_struct(AT, Parts(PhantomData))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
     use crate::parse::parse;
+    use crate::place::Warning;
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct ServiceModel {
