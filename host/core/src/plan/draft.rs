@@ -126,7 +126,7 @@ impl<'a> Draft<'a> {
             Placeholder::TaskId => Some(task.to_string()),
             Placeholder::TaskName => Some(format!("{name}.{slot}.{task}")),
             Placeholder::TaskSlot => Some(slot.to_string()),
-            Placeholder::NodeId | Placeholder::NodeHostname => None,
+            Placeholder::NodeId | Placeholder::NodeHostname | Placeholder::Text(_) => None,
         }))
     }
 }

@@ -40,6 +40,8 @@ impl Node {
         Arc::new(template.expanded(|placeholder| match placeholder {
             Placeholder::NodeId => Some(self.id.to_string()),
             Placeholder::NodeHostname => Some(self.hostname.clone()),
+            // Nothing is put in after this.
+            Placeholder::Text(text) => Some(text.clone()),
             _ => None,
         }))
     }

@@ -156,9 +156,13 @@ fn placeholders(spec: &ServiceSpec) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What the text may become: every placeholder as one letter.
+/// What the text may become: every name that is put in as one letter.
 fn sample(text: &str) -> String {
-    expand(text, |_| Some("x".to_owned())).unwrap_or_else(|_| text.to_owned())
+    let letter = |placeholder: &Placeholder| match placeholder {
+        Placeholder::Text(text) => Some(text.clone()),
+        _ => Some("x".to_owned()),
+    };
+    expand(text, letter).unwrap_or_else(|_| text.to_owned())
 }
 
 fn placement(spec: &ServiceSpec) -> Result<(), Rejection> {
