@@ -1,4 +1,7 @@
 //! Compose files on a node that is started for them, and stacks on a cluster.
+mod files;
+mod folders;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};

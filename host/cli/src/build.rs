@@ -8,6 +8,7 @@ mod report;
 mod settings;
 mod source;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -31,10 +32,10 @@ pub struct Built {
 }
 
 /// Makes a component of `context`: a `.wasm` or `.wat` file, or a folder with a Cargo.toml, a minicloud.toml or one such
-/// file. What build tools print goes to standard error as it comes.
-pub async fn build(context: &Path) -> anyhow::Result<Built> {
-    let context = context.to_owned();
-    let made = tokio::task::spawn_blocking(move || make(&context)).await.context("the build broke off")?;
+/// file. Build tools get `args` as variables of their environment, and what they print goes to standard error as it comes.
+pub async fn build(context: &Path, args: &BTreeMap<String, String>) -> anyhow::Result<Built> {
+    let (context, args) = (context.to_owned(), args.clone());
+    let made = tokio::task::spawn_blocking(move || make(&context, &args)).await.context("the build broke off")?;
     let (path, defaults) = made?;
     let input = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let (component, world) = componentize::run(&input).await.with_context(|| path.display().to_string())?;
@@ -49,14 +50,14 @@ pub async fn hand_in(client: &Client, reference: &Reference, context: &Path, bui
 }
 
 /// Runs what makes the file, if anything does; answers where it is.
-fn make(context: &Path) -> anyhow::Result<(PathBuf, ImageDefaults)> {
+fn make(context: &Path, args: &BTreeMap<String, String>) -> anyhow::Result<(PathBuf, ImageDefaults)> {
     match source::find(context)? {
         Source::File { path, defaults } => Ok((path, defaults)),
         Source::Cargo { folder, defaults } => {
-            let artifact = cargo::build(&folder)?;
+            let artifact = cargo::build(&folder, args)?;
             Ok((artifact.path, defaults.unwrap_or(artifact.defaults)))
         }
-        Source::Command { folder, build, defaults } => Ok((settings::run(&folder, &build)?, defaults)),
+        Source::Command { folder, build, defaults } => Ok((settings::run(&folder, &build, args)?, defaults)),
     }
 }
 
@@ -79,6 +80,9 @@ pub struct Build {
     /// Name of the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]", required = true, value_parser = |text: &str| text.parse::<Reference>())]
     tag: Vec<Reference>,
+    /// Variable of the build command's environment; without a value that of this one
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = build_arg)]
+    build_arg: Vec<(String, String)>,
     /// Print only the digest
     #[arg(short, long)]
     quiet: bool,
@@ -88,7 +92,7 @@ pub struct Build {
 
 impl Build {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let built = build(&self.path).await?;
+        let built = build(&self.path, &self.build_arg.into_iter().collect()).await?;
         let mut digest = String::new();
         for reference in &self.tag {
             let image = hand_in(client, reference, &self.path, &built).await?;
@@ -101,6 +105,18 @@ impl Build {
             say!("{digest}");
         }
         Ok(())
+    }
+}
+
+fn build_arg(text: &str) -> Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, value.to_owned()),
+        None => (text, std::env::var(text).map_err(|_| format!("the variable {text} is not set; write {text}=VALUE"))?),
+    };
+    if name.is_empty() || value.contains('\0') {
+        Err(format!("'{text}' is no variable; write NAME=VALUE"))
+    } else {
+        Ok((name.to_owned(), value))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod wait;
 mod build;
 mod config;
 mod down;
+mod folders;
 mod labels;
 mod lifecycle;
 mod logs;

@@ -63,7 +63,7 @@ impl ImageArgument {
     }
 }
 
-fn has_registry(name: &str) -> bool {
+pub fn has_registry(name: &str) -> bool {
     name.parse::<Reference>().is_ok_and(|reference| reference.registry.is_some())
 }
 

@@ -35,7 +35,7 @@ pub use order::start_order;
 pub use place::{Error, Place, Result, Warning};
 pub use project::{
     Build, Condition, Content, Dependency, FileMount, Flavour, Mode, MountSource, NetworkRef, Project, ProjectFile, ProjectNetwork,
-    ProjectVolume, Service, Source, Update, VolumeMount,
+    ProjectVolume, Pull, Service, Source, Update, VolumeMount,
 };
 pub use suggest::nearest;
 pub use translate::{Wanted, translate};

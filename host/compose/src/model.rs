@@ -22,7 +22,7 @@ pub use mount::{FileModel, FileMountModel, VolumeKind, VolumeModel, VolumeMountM
 pub use network::{AttachmentModel, IpamModel, IpamPoolModel, NetworkModel};
 pub use port::{ModeWord, PortModel, ProtocolWord};
 pub use service::{BuildModel, ConditionWord, DependencyModel, EnvFileModel, HealthModel, MinicloudModel, ServiceModel, Test};
-pub use values::{Bytes, Cores, External, KeyValues, Milliseconds, Named, Ratio, Texts, Words};
+pub use values::{Bytes, Cores, External, KeyValues, Milliseconds, Named, Ratio, Texts, Words, milliseconds};
 
 /// A whole file, after all files were merged.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -66,7 +66,17 @@ pub struct Service {
     pub needs: Vec<Dependency>,
     /// `up` in the foreground shows its lines.
     pub attach: bool,
-    pub pull_policy: Option<String>,
+    /// `None`: the registry is asked what the name stands for, and what is here will do where it does not answer.
+    pub pull: Option<Pull>,
+}
+
+/// When an image is fetched from its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pull {
+    Always,
+    /// When the node has no image of the name.
+    Missing,
+    Never,
 }
 
 /// Where the component comes from.
@@ -79,10 +89,12 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     pub folder: PathBuf,
-    pub args: BTreeMap<String, Option<String>>,
-    pub target: Option<String>,
+    /// Variables of the build command.
+    pub args: BTreeMap<String, String>,
     /// The name it gets, when `image` gives one.
     pub image: Option<String>,
+    /// It is built again each time.
+    pub always: bool,
     pub at: Place,
 }
 
@@ -113,8 +125,8 @@ pub struct VolumeMount {
 pub enum MountSource {
     /// A volume by its name in the cluster.
     Volume(String),
-    /// A file or folder of the machine.
-    Path(PathBuf),
+    /// A folder of the machine; `make`: if it is not there.
+    Folder { path: PathBuf, make: bool },
 }
 
 /// A secret or config as a file of a task.

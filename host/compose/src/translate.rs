@@ -1,6 +1,8 @@
 //! The model in minicloud's words: names get the project's in front, references are resolved, defaults are set.
 mod files;
+mod mounts;
 mod service;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -131,14 +131,14 @@ fn task(state: &ClusterState, task: &Task, found: &mut Found) {
 
 /// What mounts a volume runs where the volume is, and one task of a slot at a time has it.
 fn volumes(state: &ClusterState, found: &mut Found) {
-    let mounting = state.tasks.values().filter(|task| task.occupies_node() && !task.template.mounts.is_empty());
+    let mounting = state.tasks.values().filter(|task| task.occupies_node());
     let mut slots = BTreeMap::new();
     for task in mounting {
-        for mount in &task.template.mounts {
-            let volume = state.volume_named(&mount.volume);
+        for name in task.template.volumes() {
+            let volume = state.volume_named(name);
             let there = volume.is_some_and(|volume| volume.node == task.node);
-            found.ensure(there, || format!("task {} runs away from volume {}", task.id, mount.volume));
-            if let Some(other) = slots.insert((task.service, task.slot, mount.volume.as_str()), task.id).filter(|other| *other != task.id) {
+            found.ensure(there, || format!("task {} runs away from volume {name}", task.id));
+            if let Some(other) = slots.insert((task.service, task.slot, name.as_str()), task.id).filter(|other| *other != task.id) {
                 found.ensure(false, || format!("tasks {other} and {} share a slot and its volume", task.id));
             }
         }

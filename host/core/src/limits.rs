@@ -71,8 +71,10 @@ pub const SUBNET_PREFIX_MAX: u8 = 29;
 pub const HOSTNAME_CHARS_MAX: usize = 253;
 /// Placement preferences of one service at most.
 pub const PREFERENCES_MAX: usize = 8;
-/// Volumes that one task mounts at most.
+/// Volumes and folders that one task mounts at most.
 pub const MOUNTS_MAX: usize = 32;
+/// Longest path of a node's folder that a task mounts, in bytes.
+pub const BIND_SOURCE_BYTES_MAX: usize = 4_096;
 /// Networks of one service at most.
 pub const NETWORKS_PER_SERVICE_MAX: usize = 32;
 /// Further names of a service on one network at most.

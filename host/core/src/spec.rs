@@ -2,6 +2,7 @@
 mod constraint;
 mod health;
 mod image;
+mod mount;
 mod node;
 mod placeholder;
 mod placement;
@@ -19,11 +20,12 @@ use crate::id::{NetworkId, NodeId};
 pub use constraint::{Constraint, ConstraintKey, ParseConstraintError};
 pub use health::{HealthCheck, HealthProbe};
 pub use image::{Digest, Image, ParseDigestError};
+pub use mount::{Mount, MountKind};
 pub use node::{Availability, NodeDescription, NodeStatus, Role};
 pub use placeholder::{ParsePlaceholderError, Placeholder, expand, has_placeholder};
 pub use placement::{ParsePreferenceError, Placement, PlacementPreference};
 pub use port::{Protocol, PublishMode, PublishedPort};
-pub use task::{Mount, Resources, RestartCondition, RestartPolicy, TaskTemplate};
+pub use task::{Resources, RestartCondition, RestartPolicy, TaskTemplate};
 pub use update::{FailureAction, UpdateConfig, UpdateOrder, UpdateProgress, UpdateState};
 
 /// Key-value labels, sorted.

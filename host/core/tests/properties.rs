@@ -326,8 +326,11 @@ impl Trial {
         task.placement.replicas_max_per_node = if shape.replicas.is_some() { shape.max_per_node } else { 0 };
         task.placement.preferences = shape.spread.then(|| PlacementPreference { label: "disk".to_owned() }).into_iter().collect();
         task.constraints = shape.constraint.iter().map(|text| text.parse().expect("a constraint")).collect();
-        task.mounts =
-            shape.volume.iter().map(|at| Mount { volume: format!("data{at}"), target: "/data".to_owned(), read_only: false }).collect();
+        task.mounts = shape
+            .volume
+            .iter()
+            .map(|at| Mount { kind: MountKind::Volume, source: format!("data{at}"), target: "/data".to_owned(), read_only: false })
+            .collect();
         let ports = shape.port.iter().map(|(published, mode)| PublishedPort {
             published: *published,
             target: 80,

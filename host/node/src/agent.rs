@@ -30,6 +30,7 @@ use crate::volumes::Volumes;
 mod driver;
 mod health;
 mod machine;
+mod mounts;
 mod prepare;
 mod running;
 

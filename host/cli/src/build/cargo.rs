@@ -1,4 +1,5 @@
 //! A Cargo project, built for wasm32-wasip2.
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,12 +32,12 @@ struct Target {
 }
 
 /// Builds the package in `folder` in release mode. What Cargo says goes to standard error.
-pub fn build(folder: &Path) -> anyhow::Result<Artifact> {
+pub fn build(folder: &Path, args: &BTreeMap<String, String>) -> anyhow::Result<Artifact> {
     let folder = folder.canonicalize().with_context(|| folder.display().to_string())?;
     require_target(&folder)?;
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
-    cargo.current_dir(&folder).stdout(Stdio::piped());
+    cargo.envs(args).current_dir(&folder).stdout(Stdio::piped());
     let output = cargo.spawn().map_err(not_started)?.wait_with_output().context("cargo")?;
     if !output.status.success() {
         bail!("cargo could not build {} ({})", folder.display(), output.status);

@@ -1,4 +1,5 @@
 //! `minicloud.toml`: how a folder is built that Cargo does not build, and what its image wants.
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,11 +43,11 @@ impl Settings {
 }
 
 /// Runs the command; answers the file that it made.
-pub fn run(folder: &Path, build: &BuildCommand) -> anyhow::Result<PathBuf> {
+pub fn run(folder: &Path, build: &BuildCommand, args: &BTreeMap<String, String>) -> anyhow::Result<PathBuf> {
     let output = folder.join(&build.output);
     let mut shell = Command::new("sh");
     // Standard output is the answer of this program.
-    shell.arg("-c").arg(format!("exec 1>&2; {}", build.command)).current_dir(folder);
+    shell.arg("-c").arg(format!("exec 1>&2; {}", build.command)).envs(args).current_dir(folder);
     let status = shell.status().context("sh could not be started")?;
     if status.code() == Some(127) {
         bail!("the build command of {}/{SETTINGS_FILE} names a program that is not installed: {}", folder.display(), build.command);
@@ -81,9 +82,10 @@ mod tests {
     #[test]
     fn the_command_runs_in_the_folder() {
         let folder = tempfile::tempdir().unwrap();
-        let build = |command: &str| run(folder.path(), &BuildCommand { command: command.to_owned(), output: "made".into() });
+        let args = BTreeMap::from([("VERSION".to_owned(), "v 1".to_owned())]);
+        let build = |command: &str| run(folder.path(), &BuildCommand { command: command.to_owned(), output: "made".into() }, &args);
         assert!(build("true").unwrap_err().to_string().contains("made no made"));
-        assert_eq!(std::fs::read(build("printf x > made").unwrap()).unwrap(), b"x");
+        assert_eq!(std::fs::read(build("printf \"$VERSION\" > made").unwrap()).unwrap(), b"v 1");
         assert!(build("exit 3").unwrap_err().to_string().contains("exit status: 3"));
         assert!(build("no-such-tool --flag").unwrap_err().to_string().contains("not installed: no-such-tool --flag"));
     }

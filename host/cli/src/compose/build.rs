@@ -2,7 +2,7 @@
 use clap::Args;
 use minicloud_compose::{Project, Source, Wanted};
 
-use super::image::{self, BuildWhen};
+use super::image;
 use super::node::ProjectNode;
 use super::project::ProjectArgs;
 use crate::cluster::block_on;
@@ -49,8 +49,10 @@ impl Pull {
         let (_, client) = ProjectNode::ensure(choice, &project.name, None)?;
         block_on(async {
             for service in chosen(&project, &self.services).filter(|service| !is_built(&service.source)) {
-                image::resolve(&client, &project, service, BuildWhen::Never).await?;
-                eprintln!("Service {}  has its image", service.key);
+                match image::pull(&client, service).await? {
+                    Some(image) => eprintln!("Service {}  pulled {} ({})", service.key, image.summary.name, image.summary.digest),
+                    None => eprintln!("Service {}  has its image", service.key),
+                }
             }
             Ok::<_, anyhow::Error>(())
         })

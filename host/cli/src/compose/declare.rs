@@ -2,7 +2,7 @@
 use anyhow::{Context, bail};
 use ipnet::Ipv4Net;
 use minicloud_compose::{Health, Mode, MountSource, Probe, Project, Service, Update};
-use minicloud_core::spec::{HealthProbe, Mount};
+use minicloud_core::spec::{HealthProbe, Mount, MountKind};
 use minicloud_node::api::types::{
     CreateNetwork, CreateService, CreateVolume, Declared, HealthChange, Mode as ApiMode, RestartChange, UpdateConfigChange,
 };
@@ -96,7 +96,7 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
         env: service.env.clone(),
         hostname: service.hostname.clone(),
         args: service.args.clone(),
-        mounts: service.mounts.iter().map(mount).collect::<anyhow::Result<_>>()?,
+        mounts: service.mounts.iter().map(mount).collect(),
         limit_memory_bytes: given(service.resources.limit_memory_bytes),
         limit_cpu_millis: millis(service.resources.limit_cpu_millis),
         reserve_memory_bytes: given(service.resources.reserve_memory_bytes),
@@ -120,15 +120,12 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
     })
 }
 
-fn mount(mount: &minicloud_compose::VolumeMount) -> anyhow::Result<Mount> {
-    match &mount.source {
-        MountSource::Volume(name) => Ok(Mount { volume: name.clone(), target: mount.target.clone(), read_only: mount.read_only }),
-        MountSource::Path(path) => bail!(
-            "{}: '{}' is a path of this machine, and a task sees no files of it; use a named volume, or build the files into the component",
-            mount.at,
-            path.display()
-        ),
-    }
+fn mount(mount: &minicloud_compose::VolumeMount) -> Mount {
+    let (kind, source) = match &mount.source {
+        MountSource::Volume(name) => (MountKind::Volume, name.clone()),
+        MountSource::Folder { path, .. } => (MountKind::Bind, path.display().to_string()),
+    };
+    Mount { kind, source, target: mount.target.clone(), read_only: mount.read_only }
 }
 
 fn health(health: &Health) -> HealthChange {

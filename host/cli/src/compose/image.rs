@@ -1,13 +1,15 @@
 //! The image of a service: a name, a file, or what its build makes.
 use std::path::Path;
 
-use anyhow::Context;
-use minicloud_compose::{Project, Service, Source};
+use anyhow::{Context, bail};
+use minicloud_compose::{Project, Pull, Service, Source};
+use minicloud_node::api::types::ImageDetail;
 use minicloud_node::client::Client;
 use minicloud_node::images::Reference;
 
 use crate::build;
-use crate::image::ImageArgument;
+use crate::image::{ImageArgument, has_registry};
+use crate::transfer::{self, Verb};
 
 /// What the API takes.
 #[derive(Clone, Debug)]
@@ -24,20 +26,41 @@ pub enum BuildWhen {
     Never,
 }
 
-pub async fn resolve(client: &Client, project: &Project, service: &Service, when: BuildWhen) -> anyhow::Result<Resolved> {
-    match &service.source {
-        Source::Image(image) => named(client, &project.folder, image).await.with_context(|| format!("service {}", service.key)),
-        Source::Build(_) => {
-            let name = name(project, service);
-            let known = when != BuildWhen::Always && is_known(client, &name).await?;
-            if !known {
-                if when == BuildWhen::Never {
-                    anyhow::bail!("service {} was not built yet; leave --no-build out", service.key);
-                }
-                build(client, project, service).await?;
-            }
-            Ok(Resolved { image: name, name: None })
+/// The service's image, built or fetched where that is due. `pull`: when it is fetched, in place of what the file says.
+pub async fn resolve(
+    client: &Client,
+    project: &Project,
+    service: &Service,
+    when: BuildWhen,
+    pull: Option<Pull>,
+) -> anyhow::Result<Resolved> {
+    let source = match &service.source {
+        Source::Image(image) => {
+            let found = named(client, &project.folder, image, pull.or(service.pull)).await;
+            return found.with_context(|| format!("service {}", service.key));
         }
+        Source::Build(source) => source,
+    };
+    let name = name(project, service);
+    match when {
+        BuildWhen::Missing if !source.always && is_known(client, &name).await? => {}
+        BuildWhen::Never if is_known(client, &name).await? => {}
+        BuildWhen::Never => bail!("service {} was not built yet; leave --no-build out", service.key),
+        BuildWhen::Always | BuildWhen::Missing => build(client, project, service).await?,
+    }
+    Ok(Resolved { image: name, name: None })
+}
+
+/// Fetches the service's image anew; `None` when it comes from no registry.
+pub async fn pull(client: &Client, service: &Service) -> anyhow::Result<Option<ImageDetail>> {
+    match &service.source {
+        Source::Image(image) if !is_file(image) && has_registry(image) => {
+            transfer::pull(client, image, Verb::Pulling).await.map(Some).with_context(|| format!("service {}", service.key))
+        }
+        Source::Image(image) if !is_file(image) && !is_known(client, image).await? => {
+            bail!("service {}: there is no image '{image}' on this node, and its name has no registry to fetch it from", service.key)
+        }
+        Source::Image(_) | Source::Build(_) => Ok(None),
     }
 }
 
@@ -63,18 +86,32 @@ pub async fn build(client: &Client, project: &Project, service: &Service) -> any
     let name = name(project, service);
     let reference: Reference = name.parse().with_context(place)?;
     eprintln!("Building {name} in {}", source.folder.display());
-    let built = build::build(&source.folder).await.with_context(place)?;
+    let built = build::build(&source.folder, &source.args).await.with_context(place)?;
     build::hand_in(client, &reference, &source.folder, &built).await.with_context(place)?;
     Ok(())
 }
 
 /// A bundled name or a reference; a path starts from the project's folder.
-async fn named(client: &Client, folder: &Path, image: &str) -> anyhow::Result<Resolved> {
-    let argument = if image.starts_with("./") || image.starts_with("../") || image.ends_with(".wasm") {
-        ImageArgument::File(folder.join(image))
-    } else {
-        ImageArgument::new(image)
+async fn named(client: &Client, folder: &Path, image: &str, pull: Option<Pull>) -> anyhow::Result<Resolved> {
+    if is_file(image) {
+        let resolved = ImageArgument::File(folder.join(image)).resolve(client).await?;
+        return Ok(Resolved { image: resolved.image, name: Some(image.to_owned()) });
+    }
+    let detail = match pull.filter(|_| has_registry(image)) {
+        None => {
+            let resolved = ImageArgument::new(image).resolve(client).await?;
+            return Ok(Resolved { image: resolved.image, name: resolved.name.map(|_| image.to_owned()) });
+        }
+        Some(Pull::Missing | Pull::Never) if is_known(client, image).await? => client.image(image).await?,
+        Some(Pull::Never) => {
+            bail!("there is no image {image} on this node, and its pull policy is never; fetch it with 'minicloud pull {image}'")
+        }
+        Some(Pull::Always | Pull::Missing) => transfer::pull(client, image, Verb::Pulling).await?,
     };
-    let resolved = argument.resolve(client).await?;
-    Ok(Resolved { image: resolved.image, name: resolved.name.map(|_| image.to_owned()) })
+    Ok(Resolved { image: detail.summary.digest.to_string(), name: Some(image.to_owned()) })
+}
+
+/// A component file beside the compose file, and no name.
+fn is_file(image: &str) -> bool {
+    image.starts_with("./") || image.starts_with("../") || image.ends_with(".wasm")
 }

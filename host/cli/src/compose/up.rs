@@ -3,13 +3,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures::future::{join_all, try_join_all};
-use minicloud_compose::{Condition, Project, Service, Wanted, start_order};
+use minicloud_compose::{Condition, Project, Pull, Service, Wanted, start_order};
 use minicloud_node::api::types::{Outcome, UpdateService};
 use minicloud_node::client::Client;
 
 use super::declare::{self, Made};
+use super::folders;
 use super::image::{self, BuildWhen, Resolved};
 use super::labels;
 use super::logs::{Follow, Shape};
@@ -39,6 +40,9 @@ pub struct Up {
     /// Build nothing, not even what is missing
     #[arg(long)]
     no_build: bool,
+    /// When to fetch images, in place of what the file says
+    #[arg(long, value_name = "POLICY", value_enum)]
+    pull: Option<PullPolicy>,
     /// Number of tasks of a service, in place of that of the file
     #[arg(long, value_name = "SVC=N", value_parser = parse::scale)]
     scale: Vec<(String, u32)>,
@@ -68,15 +72,17 @@ impl Up {
             bail!("--scale names a service twice; give each one number");
         }
         let wanted = Wanted { services: self.services.clone(), scale, ..Wanted::default() };
-        let project = self.project.within(outer).project(wanted)?;
+        let mut project = self.project.within(outer).project(wanted)?;
         if project.services.is_empty() {
             bail!("project {} has no services to start", project.name);
         }
+        folders::make(&project)?;
         let existed = ProjectNode::find(choice, &project.name)?.runs();
         let (node, client) = ProjectNode::ensure(choice, &project.name, self.address)?;
         if node.is_own() && !existed {
             eprintln!("A node runs for project {}; 'minicloud compose down' ends it.", project.name);
         }
+        block_on(folders::pin(&client, &mut project))?;
         let started_ms = milliseconds_now();
         let outcome = block_on(async {
             tokio::select! {
@@ -111,7 +117,7 @@ impl Up {
             (_, true) => BuildWhen::Never,
             _ => BuildWhen::Missing,
         };
-        let images = images(client, project, when).await?;
+        let images = images(client, project, when, self.pull.map(Pull::from)).await?;
         for made in declare::surroundings(client, project).await? {
             match made {
                 Made::Network(name) => eprintln!("Network {name}  created"),
@@ -196,6 +202,26 @@ impl Up {
     }
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PullPolicy {
+    /// Each time
+    Always,
+    /// When this node has no image of the name
+    Missing,
+    /// Not at all
+    Never,
+}
+
+impl From<PullPolicy> for Pull {
+    fn from(policy: PullPolicy) -> Self {
+        match policy {
+            PullPolicy::Always => Pull::Always,
+            PullPolicy::Missing => Pull::Missing,
+            PullPolicy::Never => Pull::Never,
+        }
+    }
+}
+
 enum Started {
     Yes,
     Interrupted,
@@ -214,10 +240,10 @@ fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Res
 }
 
 /// The image of every service by its key; those that are built are built one after the other, as each takes all cores.
-async fn images(client: &Client, project: &Project, when: BuildWhen) -> anyhow::Result<BTreeMap<String, Resolved>> {
+async fn images(client: &Client, project: &Project, when: BuildWhen, pull: Option<Pull>) -> anyhow::Result<BTreeMap<String, Resolved>> {
     let mut images = BTreeMap::new();
     for service in &project.services {
-        images.insert(service.key.clone(), image::resolve(client, project, service, when).await?);
+        images.insert(service.key.clone(), image::resolve(client, project, service, when, pull).await?);
     }
     Ok(images)
 }

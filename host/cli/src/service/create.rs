@@ -60,7 +60,7 @@ pub struct Create {
     /// Arguments of the tasks as one text; the same as ARGS behind the image
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     args: Option<String>,
-    /// Volume to mount: type=volume,source=NAME,target=PATH[,readonly]
+    /// Volume, or folder of the node, to mount: type=volume|bind,source=NAME|PATH,target=PATH[,readonly]
     #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
     mount: Vec<Mount>,
     /// Where tasks may run, for example node.role==worker or node.labels.disk!=hdd
@@ -216,7 +216,7 @@ mod tests {
                 {"published": 9001, "target": 91, "protocol": "tcp", "mode": "ingress", "address": null},
             ],
             "env": {"A": "2", "B": ""}, "hostname": "h", "args": [],
-            "mounts": [{"volume": "data", "target": "/data", "read_only": false}],
+            "mounts": [{"kind": "volume", "source": "data", "target": "/data", "read_only": false}],
             "limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500, "reserve_memory_bytes": 32 << 20, "reserve_cpu_millis": 100,
             "concurrency": 1, "http_port": 8080, "constraints": ["node.role==worker"], "labels": {"x": "y", "z": ""},
             "replicas_max_per_node": 2, "placement_preferences": ["spread=node.labels.zone"],

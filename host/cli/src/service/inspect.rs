@@ -37,7 +37,7 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
     };
     let rolling = |update: &UpdateConfig| if service.summary.mode.is_job() { String::new() } else { rolling(update) };
     let vip = |vip: &ServiceVip| format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()));
-    let mount = |mount: &Mount| format!("{} at {}{}", mount.volume, mount.target, if mount.read_only { " (read-only)" } else { "" });
+    let mount = |mount: &Mount| format!("{} at {}{}", mount.source, mount.target, if mount.read_only { " (read-only)" } else { "" });
     let env: Vec<String> = task.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let problem = |problem: &PortProblem| format!("{} on {}: {}", problem.listen, problem.node, problem.error);
     let limits = &task.resources;

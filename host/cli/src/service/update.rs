@@ -80,7 +80,7 @@ pub struct Update {
     /// Spread tasks over the values of a label no longer
     #[arg(long, value_name = "PREF", value_parser = |text: &str| text.parse::<PlacementPreference>())]
     placement_pref_rm: Vec<PlacementPreference>,
-    /// Mount a volume, see 'service create'
+    /// Mount a volume or folder, see 'service create'
     #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
     mount_add: Vec<Mount>,
     /// Remove the mount at this path

@@ -82,7 +82,7 @@ impl Deploy {
         let mut failures = Vec::new();
         for wave in start_order(&project.services)? {
             let declared = wave.iter().map(async |service| {
-                let image = image::resolve(client, project, service, BuildWhen::Never).await?;
+                let image = image::resolve(client, project, service, BuildWhen::Never, None).await?;
                 let declared = declare::service(client, service, &image).await?;
                 warn(&declared.warnings);
                 let doing = match declared.outcome {

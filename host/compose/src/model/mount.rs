@@ -20,6 +20,14 @@ pub struct VolumeMountModel {
     pub source: Option<String>,
     pub target: Option<String>,
     pub read_only: bool,
+    pub bind: BindModel,
+}
+
+/// How a folder of the machine is mounted.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BindModel {
+    pub create_host_path: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

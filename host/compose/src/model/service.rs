@@ -34,7 +34,7 @@ pub struct ServiceModel {
     pub networks: Option<BTreeMap<String, At<AttachmentModel>>>,
     pub ports: Vec<At<PortModel>>,
     pub profiles: Texts,
-    pub pull_policy: Option<String>,
+    pub pull_policy: Option<At<String>>,
     pub restart: Option<At<String>>,
     pub scale: Option<u32>,
     pub secrets: Vec<At<FileMountModel>>,
@@ -60,7 +60,6 @@ pub struct MinicloudModel {
 pub struct BuildModel {
     pub context: Option<String>,
     pub args: KeyValues,
-    pub target: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

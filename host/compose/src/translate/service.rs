@@ -1,25 +1,23 @@
 //! One service.
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use minicloud_core::spec::{
     Constraint, EndpointMode, FailureAction, Labels, Protocol, PublishMode, PublishedPort, Resources, RestartCondition, RestartPolicy,
     UpdateOrder,
 };
 
-use super::{Context, DEFAULT_NETWORK, valid_name};
+use super::{Context, DEFAULT_NETWORK, source, valid_name};
 use crate::canonical::range;
 use crate::dotenv;
 use crate::health::health;
 use crate::model::{
     ActionWord, At, ConditionWord, DeployMode, EndpointWord, FileModel, FileMountModel, ModeWord, OrderWord, PortModel, ProtocolWord,
-    RestartWord, ServiceModel, UpdateModel, VolumeKind, VolumeMountModel,
+    RestartWord, ServiceModel, UpdateModel,
 };
 use crate::place::{Error, Place, Result};
-use crate::project::{
-    Build, Condition, Dependency, FileMount, Flavour, Mode, MountSource, NetworkRef, Service, Source, Update, VolumeMount, specific,
-};
+use crate::project::{Condition, Dependency, FileMount, Flavour, Mode, NetworkRef, Service, Update, specific};
 use crate::suggest::hint;
 
 impl Context<'_> {
@@ -61,37 +59,8 @@ impl Context<'_> {
             http_port: model.minicloud.http_port,
             needs: needs(model),
             attach: model.attach != Some(false),
-            pull_policy: model.pull_policy.clone(),
+            pull: source::pull(model)?,
         })
-    }
-
-    fn source(&mut self, key: &str, model: &ServiceModel, at: &Place) -> Result<Source> {
-        let image = model.image.as_ref().filter(|image| !image.value.is_empty());
-        match (&model.build, image) {
-            (Some(build), image) if self.flavour == Flavour::Compose => {
-                let folder = build.value.context.clone().map_or_else(|| self.loaded.folder.clone(), PathBuf::from);
-                if folder.display().to_string().contains("://") {
-                    return Err(Error::at(&build.at, "a build takes a folder of this machine; fetch the sources first"));
-                }
-                Ok(Source::Build(Build {
-                    folder,
-                    args: build.value.args.0.clone(),
-                    target: build.value.target.clone(),
-                    image: image.map(|image| image.value.clone()),
-                    at: build.at.clone(),
-                }))
-            }
-            (Some(build), Some(image)) => {
-                self.warn(&build.at, "a stack builds nothing: its image is taken; build and push it first");
-                Ok(Source::Image(image.value.clone()))
-            }
-            (None, Some(image)) => Ok(Source::Image(image.value.clone())),
-            (Some(build), None) => Err(Error::at(
-                &build.at,
-                format!("a stack builds nothing, and service '{key}' has no image; build and push it, then name it with image"),
-            )),
-            (None, None) => Err(Error::at(at, format!("service '{key}' has neither image nor build; give it one"))),
-        }
     }
 
     fn environment(&mut self, model: &ServiceModel) -> Result<BTreeMap<String, String>> {
@@ -162,55 +131,6 @@ impl Context<'_> {
             None => {
                 let hint = hint(key, networks.keys().map(String::as_str));
                 Err(Error { at: at.cloned(), message: format!("the network '{key}' is not declared under networks{hint}") })
-            }
-        }
-    }
-
-    fn mounts(&mut self, key: &str, model: &ServiceModel) -> Result<Vec<VolumeMount>> {
-        let mut mounts = Vec::new();
-        for At { value: mount, at } in &model.volumes {
-            if let Some(source) = self.mount_source(key, mount, at)? {
-                let target = mount.target.clone().ok_or_else(|| Error::at(at, "the volume has no target"))?;
-                mounts.push(VolumeMount { source, target, read_only: mount.read_only, at: at.clone() });
-            }
-        }
-        Ok(mounts)
-    }
-
-    /// `None`: it means nothing for a component.
-    fn mount_source(&mut self, key: &str, mount: &VolumeMountModel, at: &Place) -> Result<Option<MountSource>> {
-        match (mount.kind, mount.source.as_deref().filter(|source| !source.is_empty())) {
-            (VolumeKind::Volume, None) => {
-                let target: String = mount
-                    .target
-                    .iter()
-                    .flat_map(|target| target.chars())
-                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-                    .collect();
-                let name = self.full_name(&format!("{key}-{}", target.to_lowercase().trim_matches('-')));
-                valid_name(&name, "volume", at)?;
-                Ok(Some(MountSource::Volume(name)))
-            }
-            (VolumeKind::Volume, Some(source)) => match self.loaded.compose.volumes.get(source) {
-                Some(declared) => {
-                    let model = &declared.value;
-                    let external = model.external.name.clone().map(|value| At { value, at: declared.at.clone() });
-                    let name = model.name.as_ref().or(external.as_ref());
-                    Ok(Some(MountSource::Volume(self.declared_name(source, name, model.external.external, &declared.at, "volume")?)))
-                }
-                None => {
-                    let hint = hint(source, self.loaded.compose.volumes.keys().map(String::as_str));
-                    Err(Error::at(at, format!("the volume '{source}' is not declared under volumes{hint}")))
-                }
-            },
-            (VolumeKind::Bind, Some(source)) => Ok(Some(MountSource::Path(PathBuf::from(source)))),
-            (VolumeKind::Bind, None) => Err(Error::at(at, "a bind has a source: the path of a folder")),
-            (VolumeKind::Tmpfs, _) => {
-                self.warn(at, "'tmpfs' means nothing here: a task has no files of its own; mount a volume");
-                Ok(None)
-            }
-            (VolumeKind::Npipe | VolumeKind::Cluster | VolumeKind::Image, _) => {
-                Err(Error::at(at, "there are volumes of type volume and bind, and no others"))
             }
         }
     }

@@ -46,8 +46,9 @@ fn service(service: &Service) -> Vec<String> {
         Source::Image(image) => format!("image {image}"),
         Source::Build(build) => {
             let image = build.image.as_ref().map_or_else(String::new, |image| format!(" as {image}"));
-            let args: String = build.args.iter().map(|(name, value)| format!(" {name}={}", value.as_deref().unwrap_or("?"))).collect();
-            format!("build {}{image}{args}", build.folder.display())
+            let args: String = build.args.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+            let always = if build.always { " always" } else { "" };
+            format!("build {}{image}{args}{always}", build.folder.display())
         }
     };
     let mut lines = vec![format!("service {} ({}): {source}", service.name, service.key)];
@@ -65,6 +66,9 @@ fn service(service: &Service) -> Vec<String> {
     if let Some(hostname) = &service.hostname {
         say(format!("hostname {hostname}"));
     }
+    if let Some(pull) = service.pull {
+        say(format!("pull {pull:?}"));
+    }
     for network in &service.networks {
         say(format!("on {} as {}", network.network, network.aliases.join(" ")));
     }
@@ -77,7 +81,7 @@ fn service(service: &Service) -> Vec<String> {
     for mount in &service.mounts {
         let source = match &mount.source {
             MountSource::Volume(name) => format!("volume {name}"),
-            MountSource::Path(path) => format!("path {}", path.display()),
+            MountSource::Folder { path, make } => format!("folder {}{}", path.display(), if *make { "" } else { " that is there" }),
         };
         say(format!("mount {source} at {}{}", mount.target, if mount.read_only { " read-only" } else { "" }));
     }

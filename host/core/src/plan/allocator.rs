@@ -119,9 +119,9 @@ fn waits(draft: &mut Draft, task: &Task, reason: String) {
 
 /// Volumes that are mounted but do not exist are created. One that is named after its node is, when that is known.
 fn volumes(draft: &mut Draft, task: &Task) {
-    for mount in task.template.mounts.iter().filter(|mount| !has_placeholder(&mount.volume)) {
-        if draft.state.volume_named(&mount.volume).is_none() {
-            let spec = VolumeSpec { name: mount.volume.clone(), labels: Labels::new(), node: None };
+    for name in task.template.volumes().filter(|name| !has_placeholder(name)) {
+        if draft.state.volume_named(name).is_none() {
+            let spec = VolumeSpec { name: name.clone(), labels: Labels::new(), node: None };
             let volume = VolumeId(draft.next_id());
             draft.push(Change::CreateVolume { volume, spec });
         }

@@ -44,7 +44,7 @@ fn may_be_replaced(slot: Slot) -> bool {
 /// A task with a volume is not told to stop: it may still run when its node is back, and only there can it run.
 fn give_up(draft: &mut Draft, task: &Task) {
     let gone = task.node.is_none_or(|node| !draft.state.nodes.contains_key(&node));
-    if task.template.mounts.is_empty() || gone {
+    if task.template.volumes().next().is_none() || gone {
         draft.set_desired(task.id, TaskState::Shutdown);
     }
 }

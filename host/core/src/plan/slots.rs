@@ -79,7 +79,7 @@ pub(super) fn is_good(state: &ClusterState, service: &Service, task: &Task) -> b
 pub(super) fn stops_first(service: &Service) -> bool {
     let host_ports = service.spec.ports.iter().any(|port| port.mode == PublishMode::Host);
     match service.update_config().order {
-        _ if !service.spec.task.mounts.is_empty() => true,
+        _ if service.spec.task.volumes().next().is_some() => true,
         Some(order) => order == UpdateOrder::StopFirst,
         None => host_ports,
     }

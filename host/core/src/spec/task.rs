@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraint, HealthCheck, Image, Placeholder, Placement, expand, has_placeholder};
+use super::{Constraint, HealthCheck, Image, Mount, Placeholder, Placement, expand, has_placeholder};
 use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
@@ -76,9 +76,18 @@ impl TaskTemplate {
 }
 
 impl TaskTemplate {
-    /// The texts in which placeholders are put in: the hostname, the variables, the names of volumes.
+    /// The texts in which placeholders are put in: the hostname, the variables, the sources of mounts.
     pub fn texts(&self) -> impl Iterator<Item = &String> {
-        self.hostname.iter().chain(self.env.values()).chain(self.mounts.iter().map(|mount| &mount.volume))
+        self.hostname.iter().chain(self.env.values()).chain(self.mounts.iter().map(|mount| &mount.source))
+    }
+
+    /// Names of the volumes that it mounts.
+    pub fn volumes(&self) -> impl Iterator<Item = &String> {
+        self.mounts.iter().filter_map(Mount::volume)
+    }
+
+    pub fn mounts_volume(&self, name: &str) -> bool {
+        self.volumes().any(|volume| volume == name)
     }
 
     pub fn has_placeholders(&self) -> bool {
@@ -96,20 +105,9 @@ impl TaskTemplate {
         let mut template = self.clone();
         template.hostname.iter_mut().for_each(put);
         template.env.values_mut().for_each(put);
-        template.mounts.iter_mut().map(|mount| &mut mount.volume).for_each(put);
+        template.mounts.iter_mut().map(|mount| &mut mount.source).for_each(put);
         template
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Mount {
-    /// Name of the volume, with placeholders; it is created when it does not exist.
-    pub volume: String,
-    /// Absolute path inside the task.
-    pub target: String,
-    #[serde(default)]
-    pub read_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -126,8 +126,8 @@ impl Writer<'_> {
         ensure(task.status.state == TaskState::Pending && task.is_wanted(), "the task is not pending")?;
         let row = self.state.nodes.get(&node).filter(|node| node.is_ready() && node.availability == Availability::Active);
         let template = row.ok_or(Skip("the node takes no tasks"))?.names_in(&task.template);
-        for mount in &template.mounts {
-            let volume = self.state.volume_named(&mount.volume).ok_or(Skip("a volume is gone"))?;
+        for name in template.volumes() {
+            let volume = self.state.volume_named(name).ok_or(Skip("a volume is gone"))?;
             ensure(volume.node.is_none_or(|held_by| held_by == node), "a volume is elsewhere")?;
         }
         let at = self.at;

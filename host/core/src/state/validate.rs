@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use crate::command::Rejection;
 use crate::limits;
 use crate::spec::{
-    FailureAction, HealthCheck, HealthProbe, Labels, Placeholder, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
-    expand, has_placeholder,
+    FailureAction, HealthCheck, HealthProbe, Labels, Mount, MountKind, Placeholder, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate,
+    UpdateConfig, expand, has_placeholder,
 };
 
 /// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
@@ -226,16 +226,30 @@ fn mounts(template: &TaskTemplate) -> Result<(), Rejection> {
     }
     let mut targets = BTreeSet::new();
     for mount in &template.mounts {
-        name("volume", &sample(&mount.volume))?;
+        source(mount)?;
         let target = mount.target.as_str();
         if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
             return invalid(format!("mount target '{target}' must be an absolute path such as /data"));
         }
         if !targets.insert(target.trim_end_matches('/')) {
-            return invalid(format!("two volumes are mounted at '{target}'; give each a target of its own"));
+            return invalid(format!("two mounts are at '{target}'; give each a target of its own"));
         }
     }
     Ok(())
+}
+
+fn source(mount: &Mount) -> Result<(), Rejection> {
+    let path = &mount.source;
+    match mount.kind {
+        MountKind::Volume => name("volume", &sample(path)),
+        MountKind::Bind if !path.starts_with('/') || path.contains('\0') => {
+            invalid(format!("'{path}' is no absolute path of a folder; a bind has one as its source, for example /srv/data"))
+        }
+        MountKind::Bind if path.len() > limits::BIND_SOURCE_BYTES_MAX => {
+            invalid(format!("the source of a bind may be at most {} bytes long", limits::BIND_SOURCE_BYTES_MAX))
+        }
+        MountKind::Bind => Ok(()),
+    }
 }
 
 fn attachments(spec: &ServiceSpec) -> Result<(), Rejection> {

@@ -45,7 +45,7 @@ impl Writer<'_> {
             return Err(Rejection::NotFound(format!("no volume {id}; see 'minicloud volume ls'")));
         };
         let name = &volume.spec.name;
-        let mounts = |template: &TaskTemplate| template.mounts.iter().any(|mount| mount.volume == *name);
+        let mounts = |template: &TaskTemplate| template.mounts_volume(name);
         let holds = |id| self.state.tasks_of_service(id).any(|task| !task.status.state.is_final() && mounts(&task.template));
         let users = self.state.services.values().filter(|service| mounts(&service.spec.task) || holds(service.id));
         let users: Vec<&str> = users.map(|service| service.spec.name.as_str()).collect();

@@ -125,8 +125,7 @@ fn backend(state: &ClusterState, task: &Task) -> Option<Backend> {
 fn assigned_task(state: &ClusterState, task: &Task, volumes: &BTreeMap<&str, VolumeId>) -> AssignedTask {
     let service = state.services.get(&task.service);
     let service_name = service.map_or_else(|| task.service.to_string(), |service| service.spec.name.clone());
-    let mounts = task.template.mounts.iter();
-    let bound = mounts.filter_map(|mount| Some((mount.volume.clone(), *volumes.get(mount.volume.as_str())?)));
+    let bound = task.template.volumes().filter_map(|name| Some((name.clone(), *volumes.get(name.as_str())?)));
     AssignedTask {
         id: task.id,
         service: task.service,

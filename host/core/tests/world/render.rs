@@ -115,7 +115,7 @@ pub fn texts(world: &World, service: &str) -> Result<String, Rejection> {
     let lines = tasks.map(|task| {
         let hostname = task.template.hostname.clone().unwrap_or_default();
         let env = task.template.env.iter().map(|(key, value)| format!("{key}={value}"));
-        let mounts = task.template.mounts.iter().map(|mount| mount.volume.clone());
+        let mounts = task.template.mounts.iter().map(|mount| mount.source.clone());
         let texts: Vec<String> = std::iter::once(hostname).chain(env).chain(mounts).filter(|text| !text.is_empty()).collect();
         format!("{} {}", task_name(world, task.id), texts.join(", "))
     });

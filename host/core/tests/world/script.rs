@@ -354,8 +354,9 @@ fn published(text: &str) -> PublishedPort {
 }
 
 fn mount(text: &str) -> Mount {
-    let (volume, target) = text.split_once(':').expect("volume:target");
-    Mount { volume: volume.to_owned(), target: target.to_owned(), read_only: false }
+    let (source, target) = text.split_once(':').expect("source:target");
+    let kind = if source.starts_with('/') { MountKind::Bind } else { MountKind::Volume };
+    Mount { kind, source: source.to_owned(), target: target.to_owned(), read_only: false }
 }
 
 /// `node.role:worker`, or `node.role!worker`.

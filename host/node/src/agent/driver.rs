@@ -2,13 +2,13 @@
 //!
 //! Owns what a run holds (its instance, its network namespace, its volumes) and the one step under way. It decides
 //! nothing: every result goes back to the machine as an event.
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use minicloud_core::id::{Index, NodeId, TaskId, VolumeId};
+use minicloud_core::id::{Index, NodeId, TaskId};
 use minicloud_core::limits::{ROUTE_ACK_WAIT, TASK_MEMORY_DEFAULT_BYTES};
 use minicloud_core::task::Exit;
 use minicloud_core::time::Timestamp;
@@ -21,13 +21,14 @@ use tracing::debug;
 use super::LogSink;
 use super::health::{self, Check};
 use super::machine::{Action, Event, Machine};
+use super::mounts::{self, Mounts};
 use super::prepare::Preparer;
 use super::running::RunningTasks;
 use crate::env::Clock;
-use crate::executor::{Executor, RunMount, RunTask, RunningTask, TaskError};
+use crate::executor::{Executor, RunTask, RunningTask, TaskError};
 use crate::limits::{HALT_GRACE_MAX, KILL_WAIT};
 use crate::session::SessionHandle;
-use crate::volumes::{VolumeHold, Volumes};
+use crate::volumes::Volumes;
 
 /// What a driver is told from outside; only the last word counts.
 #[derive(Clone, Debug)]
@@ -71,13 +72,6 @@ struct Held {
     mounts: Mounts,
     net: Option<TaskNet>,
     running: Option<Arc<dyn RunningTask>>,
-}
-
-#[derive(Default)]
-struct Mounts {
-    run: Vec<RunMount>,
-    /// Kept for its drop.
-    _holds: Vec<VolumeHold>,
 }
 
 pub(super) struct Driver {
@@ -228,7 +222,7 @@ impl Driver {
         let (volumes, assigned) = (Arc::clone(&self.tools.volumes), Arc::clone(assigned));
         let held = assigned.volumes.iter().find_map(|(name, volume)| Some((name, volumes.holder(*volume)?)));
         let waits = held.map(|(name, holder)| Event::MountWaits(format!("waits for volume '{name}', which task {holder} holds")));
-        self.step = Some(Box::pin(async move { StepEnd::Mounted(take_volumes(&*volumes, &assigned).await) }));
+        self.step = Some(Box::pin(async move { StepEnd::Mounted(mounts::take(&*volumes, &assigned).await) }));
         waits
     }
 
@@ -354,28 +348,4 @@ async fn end_run(running: Arc<dyn RunningTask>, grace: Duration) -> StepEnd {
         Ok(_) => StepEnd::Stopped,
         Err(_) => StepEnd::Stuck,
     }
-}
-
-/// All volumes of a task, taken in the order of their ids so that two tasks never wait for each other.
-async fn take_volumes(volumes: &dyn Volumes, assigned: &AssignedTask) -> Result<Mounts, TaskError> {
-    let mut wanted = BTreeMap::<VolumeId, Option<VolumeHold>>::new();
-    for mount in &assigned.template.mounts {
-        wanted.insert(volume_id(assigned, &mount.volume)?, None);
-    }
-    for (volume, hold) in &mut wanted {
-        let taken = volumes.hold(*volume, assigned.id).await;
-        *hold = Some(taken.map_err(|error| TaskError::new(error.to_string()))?);
-    }
-    let mut run = Vec::new();
-    for mount in &assigned.template.mounts {
-        let volume = volume_id(assigned, &mount.volume)?;
-        if let Some(Some(hold)) = wanted.get(&volume) {
-            run.push(RunMount { host: hold.path().to_owned(), guest: mount.target.clone(), read_only: mount.read_only });
-        }
-    }
-    Ok(Mounts { run, _holds: wanted.into_values().flatten().collect() })
-}
-
-fn volume_id(assigned: &AssignedTask, name: &str) -> Result<VolumeId, TaskError> {
-    assigned.volumes.get(name).copied().ok_or_else(|| TaskError::new(format!("volume '{name}' does not exist")))
 }

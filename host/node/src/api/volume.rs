@@ -61,7 +61,7 @@ pub async fn create(api: State, Body(request): Body<CreateVolume>) -> Result<Jso
 pub async fn inspect(api: State, Path(name): Path<String>) -> Result<Json<VolumeDetail>, ApiError> {
     let state = api.read().await?;
     let volume = state.find_volume(&name)?;
-    let mounting = state.services.values().filter(|service| service.spec.task.mounts.iter().any(|mount| mount.volume == volume.spec.name));
+    let mounting = state.services.values().filter(|service| service.spec.task.mounts_volume(&volume.spec.name));
     let mut services: Vec<String> = mounting.map(|service| service.spec.name.clone()).collect();
     services.sort();
     Ok(Json(VolumeDetail { summary: summary(&state, volume), services, created_at_ms: volume.created_at }))

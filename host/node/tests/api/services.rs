@@ -122,7 +122,8 @@ async fn volumes_are_made_mounted_and_kept_while_in_use() {
     let world = World::new().await;
     world.client.create_volume(&CreateVolume { name: "data".into(), ..Default::default() }).await.unwrap();
     assert_eq!(world.client.volumes().await.unwrap()[0].node, None);
-    let mounts = vec![minicloud_core::spec::Mount { volume: "data".into(), target: "/data".into(), read_only: false }];
+    let mounts =
+        vec![minicloud_core::spec::Mount { kind: Default::default(), source: "data".into(), target: "/data".into(), read_only: false }];
     world.service(minicloud_node::api::types::CreateService { mounts, ..echo("db", &[]) }).await;
     let volume = world.client.volume("data").await.unwrap();
     assert_eq!((volume.summary.node.as_deref(), volume.services), (Some("alpha"), vec!["db".to_owned()]));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use minicloud_core::id::{Index, NodeId, ServiceId, TaskId, VolumeId};
-use minicloud_core::spec::{Digest, Image, Mount, TaskTemplate};
+use minicloud_core::spec::{Digest, Image, Mount, MountKind, TaskTemplate};
 use minicloud_core::state::Slot;
 use minicloud_core::task::{Exit, TaskState};
 use minicloud_core::view::{AssignedTask, NodeView};
@@ -266,7 +266,7 @@ async fn a_volume_is_held_by_one_task_and_the_next_one_says_what_it_waits_for() 
     let mut bench = Bench::new();
     let mounting = |id| {
         let mut task = task(id);
-        let mount = |target: &str| Mount { volume: "data".into(), target: target.into(), read_only: false };
+        let mount = |target: &str| Mount { kind: MountKind::Volume, source: "data".into(), target: target.into(), read_only: false };
         Arc::make_mut(&mut task.template).mounts = vec![mount("/data"), mount("/again")];
         task.volumes = [("data".to_owned(), VolumeId(5))].into();
         task
@@ -298,7 +298,8 @@ async fn a_volume_is_held_by_one_task_and_the_next_one_says_what_it_waits_for() 
 async fn a_missing_volume_is_a_rejection() {
     let mut bench = Bench::new();
     let mut task = task(1);
-    Arc::make_mut(&mut task.template).mounts = vec![Mount { volume: "data".into(), target: "/data".into(), read_only: true }];
+    Arc::make_mut(&mut task.template).mounts =
+        vec![Mount { kind: MountKind::Volume, source: "data".into(), target: "/data".into(), read_only: true }];
     bench.put(task);
     bench.reaches(1, TaskState::Rejected).await;
     assert_eq!(bench.message(1), "volume 'data' does not exist");

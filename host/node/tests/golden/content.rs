@@ -9,8 +9,8 @@ use std::sync::Arc;
 use minicloud_core::command::{Applied, Change, Command, NewCluster, NewTask, NodeChange, Rejection, Request};
 use minicloud_core::id::{ClusterId, Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 use minicloud_core::spec::{
-    Digest, EndpointMode, FailureAction, Image, Mount, NetworkAttachment, NetworkSpec, Protocol, PublishMode, PublishedPort, Resources,
-    RestartCondition, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig, UpdateOrder, VolumeSpec,
+    Digest, EndpointMode, FailureAction, Image, Mount, MountKind, NetworkAttachment, NetworkSpec, Protocol, PublishMode, PublishedPort,
+    Resources, RestartCondition, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig, UpdateOrder, VolumeSpec,
 };
 use minicloud_core::state::{
     Answer, Availability, Cluster, ClusterState, Network, Node, NodeDescription, NodeStatus, Role, Row, Service, Slot, Task,
@@ -309,7 +309,7 @@ fn template() -> TaskTemplate {
         args: vec!["--port".into(), "80".into()],
         env: labels("MODE", "fast"),
         hostname: Some("web-{{.Task.Slot}}".into()),
-        mounts: vec![Mount { volume: "data".into(), target: "/data".into(), read_only: true }],
+        mounts: vec![Mount { kind: MountKind::Volume, source: "data".into(), target: "/data".into(), read_only: true }],
         http_port: 8080,
         concurrency: Some(4),
         resources: Resources { limit_memory_bytes: 1, limit_cpu_millis: 2, reserve_memory_bytes: 3, reserve_cpu_millis: 4 },

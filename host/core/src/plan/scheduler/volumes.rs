@@ -12,19 +12,19 @@ use super::super::draft::Draft;
 pub(super) fn holder(state: &ClusterState, task: &Task) -> Result<Option<NodeId>, String> {
     let template = expected(state, task);
     let mut found: Option<(NodeId, &str)> = None;
-    for mount in template.mounts.iter().filter(|mount| !has_placeholder(&mount.volume)) {
-        let Some(volume) = state.volume_named(&mount.volume) else {
+    for name in template.volumes().filter(|name| !has_placeholder(name)) {
+        let Some(volume) = state.volume_named(name) else {
             // It will be made on the node after which it is named.
             if task.template.has_placeholders() {
                 continue;
             }
-            return Err(format!("volume '{}' does not exist", mount.volume));
+            return Err(format!("volume '{name}' does not exist"));
         };
         match (volume.node, found) {
-            (Some(node), Some((other, name))) if node != other => {
-                return Err(format!("volume '{name}' is held by node {other}, but volume '{}' by node {node}", mount.volume));
+            (Some(node), Some((other, earlier))) if node != other => {
+                return Err(format!("volume '{earlier}' is held by node {other}, but volume '{name}' by node {node}"));
             }
-            (Some(node), _) => found = Some((node, &mount.volume)),
+            (Some(node), _) => found = Some((node, name)),
             (None, _) => {}
         }
     }
@@ -59,11 +59,10 @@ fn absence(state: &ClusterState, node: NodeId) -> Option<String> {
 
 /// Whoever is on the way out with the volume must have ended: an older task of the slot, or one that is told to stop.
 fn before_it(state: &ClusterState, task: &Task, template: &TaskTemplate, node: NodeId) -> Option<String> {
-    let own = |volume: &str| template.mounts.iter().any(|mount| mount.volume == volume);
     let leaves = |other: &Task| !other.is_live() || (other.service == task.service && other.slot == task.slot);
     let mut others = state.tasks_of_node(node).filter(|other| other.id != task.id && other.occupies_node() && leaves(other));
     others.find_map(|other| {
-        let volume = &other.template.mounts.iter().find(|mount| own(&mount.volume))?.volume;
+        let volume = other.template.volumes().find(|volume| template.mounts_volume(volume))?;
         Some(format!("volume '{volume}' is still in use by task {} ({}), which is to stop first", state.task_name(other), other.id))
     })
 }
@@ -72,7 +71,7 @@ fn before_it(state: &ClusterState, task: &Task, template: &TaskTemplate, node: N
 pub(super) fn bind(draft: &mut Draft, task: &Task, node: NodeId) -> Result<(), String> {
     let Some(row) = draft.state.nodes.get(&node) else { return Err(format!("node {node} was removed")) };
     let template = row.names_in(&task.template);
-    for name in template.mounts.iter().map(|mount| &mount.volume) {
+    for name in template.volumes() {
         let change = match draft.state.volume_named(name) {
             Some(volume) if volume.node.is_none() => Change::BindVolume { volume: volume.id, node },
             Some(volume) if volume.node == Some(node) => continue,

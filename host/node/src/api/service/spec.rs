@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
-    Constraint, Image, Mount, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy, ServiceMode,
-    ServiceSpec, TaskTemplate, UpdateConfig,
+    Constraint, Image, Mount, MountKind, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy,
+    ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
 };
 use minicloud_core::state::{ClusterState, Service};
 
@@ -66,7 +66,8 @@ fn mounts(service: &str, mut mounts: Vec<Mount>, defaults: &ImageDefaults) -> Ve
     for target in &defaults.volumes {
         if !mounts.iter().any(|mount| mount.target == *target) {
             let part: String = target.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            mounts.push(Mount { volume: format!("{service}{}", part.trim_end_matches('-')), target: target.clone(), read_only: false });
+            let source = format!("{service}{}", part.trim_end_matches('-'));
+            mounts.push(Mount { kind: MountKind::Volume, source, target: target.clone(), read_only: false });
         }
     }
     mounts
@@ -343,20 +344,20 @@ mod tests {
         let made = |request| create(&ClusterState::default(), request, image(), defaults()).unwrap().task;
         let plain = made(CreateService { name: Some("hub".into()), ..Default::default() });
         assert_eq!((plain.args, plain.http_port), (vec!["--all".to_owned()], 5000));
-        let volumes: Vec<_> = plain.mounts.iter().map(|mount| (mount.volume.as_str(), mount.target.as_str())).collect();
+        let volumes: Vec<_> = plain.mounts.iter().map(|mount| (mount.source.as_str(), mount.target.as_str())).collect();
         assert_eq!(volumes, [("hub-data", "/data"), ("hub-var-log", "/var/log/")]);
         let asked = made(CreateService {
             args: vec!["--one".into()],
             env: [("B".to_owned(), "2".to_owned())].into(),
             http_port: Some(80),
-            mounts: vec![Mount { volume: "mine".into(), target: "/data".into(), read_only: true }],
+            mounts: vec![Mount { kind: MountKind::Volume, source: "mine".into(), target: "/data".into(), read_only: true }],
             ..Default::default()
         });
         assert_eq!(
             (asked.args, asked.http_port, asked.env["A"].as_str(), asked.env["B"].as_str()),
             (vec!["--one".to_owned()], 80, "1", "2")
         );
-        assert_eq!((asked.mounts.len(), asked.mounts[0].volume.as_str()), (2, "mine"));
+        assert_eq!((asked.mounts.len(), asked.mounts[0].source.as_str()), (2, "mine"));
     }
 
     #[test]
