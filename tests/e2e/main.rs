@@ -14,6 +14,7 @@ mod images;
 mod isolation;
 mod jobs;
 mod keys;
+mod logins;
 mod membership;
 mod namespaces;
 #[path = "../web/page.rs"]

@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use minicloud_node::api::types::{ImageDetail, Transfer, TransferImage};
 use minicloud_node::client::{Client, Lines};
 use minicloud_node::images::Reference;
-use minicloud_node::oci::find_login;
+use minicloud_node::oci::{DockerConfig, Login};
 
 use crate::output::{say, warn};
 
@@ -26,7 +26,7 @@ pub struct Pull {
   minicloud push 127.0.0.1:5000/web:v1
 
 The registry is that in the image's name; 'minicloud tag' gives an image such a name.
-Logins are taken from the docker config file.")]
+Logins are taken from the docker config file (~/.docker/config.json), or from the credential helper that it names.")]
 pub struct Push {
     /// Print only the digest
     #[arg(short, long)]
@@ -54,7 +54,7 @@ impl Pull {
 impl Push {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         let verb = if self.quiet { Verb::Quiet } else { Verb::Pushing };
-        let lines = client.push_image(&request(&self.image, false)).await?;
+        let lines = client.push_image(&request(&self.image, false).await).await?;
         let image = follow(lines, &self.image, verb).await?;
         tell(&image, self.quiet)
     }
@@ -62,17 +62,35 @@ impl Push {
 
 /// Fetches an image from its registry; fails when the registry does not answer.
 pub async fn pull(client: &Client, image: &str, verb: Verb) -> anyhow::Result<ImageDetail> {
-    follow(client.pull_image(&request(image, false)).await?, image, verb).await
+    follow(client.pull_image(&request(image, false).await).await?, image, verb).await
 }
 
 /// Fetches an image from its registry; what the node has under that name will do when the registry does not answer.
 pub async fn resolve(client: &Client, image: &str) -> anyhow::Result<ImageDetail> {
-    follow(client.pull_image(&request(image, true)).await?, image, Verb::Pulling).await
+    follow(client.pull_image(&request(image, true).await).await?, image, Verb::Pulling).await
 }
 
-fn request(image: &str, known_will_do: bool) -> TransferImage {
+async fn request(image: &str, known_will_do: bool) -> TransferImage {
     let registry = image.parse::<Reference>().ok().and_then(|reference| reference.registry);
-    TransferImage { image: image.to_owned(), login: registry.as_deref().and_then(find_login), known_will_do }
+    let login = match &registry {
+        Some(registry) => login(registry).await,
+        None => None,
+    };
+    TransferImage { image: image.to_owned(), login, known_will_do }
+}
+
+/// The user's login: what the credential helper keeps, else what the docker config file has. Without a helper that
+/// answers it is tried without a login.
+async fn login(registry: &str) -> Option<Login> {
+    let config = DockerConfig::own();
+    let kept = match config.helper(registry) {
+        Some(helper) => helper.get().await,
+        None => Ok(None),
+    };
+    if let Err(error) = &kept {
+        warn(&[error.to_string()]);
+    }
+    kept.ok().flatten().or_else(|| config.login(registry))
 }
 
 async fn follow(mut lines: Lines<Transfer>, image: &str, verb: Verb) -> anyhow::Result<ImageDetail> {

@@ -246,6 +246,10 @@ pub const REGISTRY_SILENCE_MAX: Duration = Duration::from_secs(30);
 pub const REGISTRY_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a component that are pushed at a time.
 pub const REGISTRY_PIECE_BYTES: usize = 256 << 10;
+/// How long a docker credential helper may take to answer; it may ask its user.
+pub const CREDENTIAL_HELPER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a credential helper's answer.
+pub const CREDENTIAL_HELPER_BYTES_MAX: u64 = 64 << 10;
 /// Wait between two lines that tell how far a transfer is.
 pub const TRANSFER_INTERVAL: Duration = Duration::from_millis(100);
 

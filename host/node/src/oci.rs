@@ -3,8 +3,10 @@
 //! One [`Remote`] is one image in one registry for one operation. TLS always, but plain HTTP to loopback addresses; a
 //! loopback address with a published port of the cluster means this node's own ingress, see [`route`]. What a pulled
 //! component is worth, and where it is kept, is decided in `api::image`.
+mod certificates;
 mod credentials;
 mod error;
+mod helper;
 mod manifest;
 pub mod route;
 
@@ -20,8 +22,9 @@ use tokio::time::timeout;
 
 use crate::images::{ImageDefaults, Reference};
 use crate::limits::{IMAGE_BYTES_MAX, REGISTRY_CONNECT_TIMEOUT, REGISTRY_PIECE_BYTES, REGISTRY_PROBE_TIMEOUT, REGISTRY_SILENCE_MAX};
-pub use credentials::{Login, find as find_login};
+pub use credentials::{DockerConfig, Login};
 pub use error::OciError;
+pub use helper::{Helper, HelperError};
 use manifest::NewManifest;
 
 /// Told how many bytes have passed.
@@ -66,12 +69,12 @@ impl Remote {
             Some(digest) => oci_client::Reference::with_digest(host, reference.path.clone(), digest.clone()),
             None => oci_client::Reference::with_tag(host, reference.path.clone(), reference.tag.clone()),
         };
-        let auth = match login.or_else(|| credentials::find(&registry)) {
+        let auth = match login.or_else(|| DockerConfig::own().login(&registry)) {
             Some(login) => RegistryAuth::Basic(login.username, login.password),
             None => RegistryAuth::Anonymous,
         };
         let name = reference.to_string();
-        let client = Client::try_from(config(plain)).map_err(|error| OciError::new(&name, error))?;
+        let client = Client::try_from(config(&registry, plain)).map_err(|error| OciError::new(&name, error))?;
         Ok(Remote { client, image, auth, name })
     }
 
@@ -132,7 +135,7 @@ impl Remote {
     }
 }
 
-fn config(plain: bool) -> ClientConfig {
+fn config(registry: &str, plain: bool) -> ClientConfig {
     let mut config = ClientConfig {
         protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
         use_monolithic_push: true,
@@ -141,6 +144,9 @@ fn config(plain: bool) -> ClientConfig {
         user_agent: concat!("minicloud/", env!("CARGO_PKG_VERSION")),
         ..ClientConfig::default()
     };
+    if !plain {
+        config.extra_root_certificates = certificates::of(registry);
+    }
     if plain {
         // A proxy of the environment never leads to a loopback address; naming one that is used for nothing shuts it out.
         config.http_proxy = Some("http://127.0.0.1:9".to_owned());

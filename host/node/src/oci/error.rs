@@ -12,6 +12,10 @@ pub enum OciError {
     NotFound { image: String, reason: String },
     #[error("the registry {registry} wants a login: put it into the docker config file (~/.docker/config.json), as 'docker login' does")]
     Unauthorized { registry: String },
+    #[error(
+        "the certificate of the registry {registry} is not trusted ({reason}): put that of its authority into /etc/docker/certs.d/{registry}/ca.crt on this node's machine"
+    )]
+    Untrusted { registry: String, reason: String },
     #[error("the registry {registry}: {reason}")]
     Refused { registry: String, reason: String },
     #[error("what the registry has is no image that runs here: {0}")]
@@ -25,7 +29,10 @@ impl OciError {
     pub fn new(image: &str, error: OciDistributionError) -> OciError {
         let registry = registry_of(image);
         match error {
-            OciDistributionError::RequestError(error) => OciError::Unreachable { registry, reason: root(&error) },
+            OciDistributionError::RequestError(error) => match root(&error) {
+                reason if reason.contains("certificate") => OciError::Untrusted { registry, reason },
+                reason => OciError::Unreachable { registry, reason },
+            },
             OciDistributionError::IoError(error) => OciError::Unreachable { registry, reason: root(&error) },
             OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => {
                 OciError::Unauthorized { registry }
@@ -47,6 +54,7 @@ impl OciError {
                     _ => OciError::Refused { registry, reason },
                 }
             }
+            OciDistributionError::ServerError { code: 401 | 403, .. } => OciError::Unauthorized { registry },
             OciDistributionError::ServerError { code: 404, .. } => {
                 OciError::NotFound { image: image.to_owned(), reason: "it answers 404".to_owned() }
             }
