@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod book;
+mod build_tools;
 mod clients;
 mod cluster;
 mod commands;

@@ -54,30 +54,50 @@ const CLIENTS: &[(&str, &str)] = &[
     ("httping", "httping"),
     ("ip", "iproute2"),
     ("skopeo", "skopeo"),
+    ("docker-registry", "docker-registry"),
+    ("openssl", "openssl"),
 ];
 
-/// Where the tests look for the client of registries that comes from PyPI, in the target folder.
-const ORAS_VENV: &str = "oras";
+/// Packages of PyPI that tests need, each in an environment of its own in the target folder, and how it is imported.
+const PYTHON: &[(&str, &str, &str)] = &[("oras", "oras", "oras"), ("componentize-py", "componentize-py==0.25.1", "componentize_py")];
+
+/// The package of npm that makes components of JavaScript, in the target folder. Later ones find no files on Node.js 20.
+const JCO: (&str, &str) = ("jco", "@bytecodealliance/jco@1.17.9");
 
 /// Installs the clients where that is possible; tests that miss theirs count as skipped.
 pub fn clients() -> anyhow::Result<()> {
     debian_clients()?;
-    if let Err(error) = oras() {
-        eprintln!("note: tests that need oras are skipped: {error:#}");
+    for (folder, package, module) in PYTHON {
+        if let Err(error) = python(folder, package, module) {
+            eprintln!("note: tests that need {folder} of PyPI are skipped: {error:#}");
+        }
+    }
+    if let Err(error) = jco() {
+        eprintln!("note: tests that need {} of npm are skipped: {error:#}", JCO.1);
     }
     Ok(())
 }
 
-/// The package `oras` of PyPI, in an environment of its own.
-fn oras() -> anyhow::Result<()> {
-    let venv = run::target_dir().join(ORAS_VENV).display().to_string();
+fn python(folder: &str, package: &str, module: &str) -> anyhow::Result<()> {
+    let venv = run::target_dir().join(folder).display().to_string();
     let python = format!("{venv}/bin/python");
-    if run::output(&python, &["-c", "import oras"]).is_some() {
+    if run::output(&python, &["-c", &format!("import {module}")]).is_some() {
         return Ok(());
     }
     ensure!(run::exists("python3"), "there is no python3 to make its environment with");
     run::program(".", "python3", &["-m", "venv", &venv])?;
-    run::program(".", &python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "oras"])
+    run::program(".", &python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])
+}
+
+fn jco() -> anyhow::Result<()> {
+    let (folder, package) = JCO;
+    let folder = run::target_dir().join(folder);
+    if folder.join("node_modules/.bin/jco").is_file() {
+        return Ok(());
+    }
+    ensure!(run::exists("npm"), "there is no npm");
+    let prefix = folder.display().to_string();
+    run::program(".", "npm", &["install", "--silent", "--no-audit", "--no-fund", "--prefix", &prefix, package])
 }
 
 /// Where the benchmark looks for programs to compare with that are not on the path, in the target folder.
