@@ -73,12 +73,22 @@ pub struct Taken {
 pub enum ImageError {
     #[error("image not found: no node that answers has {digest}{}", .last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default())]
     NotFound { digest: Digest, last: Option<String> },
-    #[error("component store: {0}")]
+    #[error("{}", store_failed(.0))]
     Store(#[from] io::Error),
     #[error("{0}")]
     Invalid(String),
     #[error("component was stored on {stored} of the {wanted} managers that must hold it: {reason}")]
     TooFewCopies { stored: usize, wanted: usize, reason: String },
+}
+
+fn store_failed(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "there is no room for the component: the disk of this node is full; free some of it, for example with 'minicloud image prune'"
+                .to_owned()
+        }
+        _ => format!("component store: {error}"),
+    }
 }
 
 /// The peers that may hold components: `peers` and the view in production, a script in tests.

@@ -14,7 +14,7 @@ pub enum ClientError {
     #[error("no node runs here ({})", .0.display())]
     NotRunning(PathBuf),
     /// The connection broke, or what came is not of this API.
-    #[error("the node did not answer: {0}")]
+    #[error("the node did not answer; if it ended, minicloud.log in its data directory says why")]
     Io(#[from] io::Error),
 }
 
