@@ -1,6 +1,7 @@
 //! Compose files on a node that is started for them, and stacks on a cluster.
 mod files;
 mod folders;
+mod verbs;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -208,7 +209,9 @@ fn a_stack_is_deployed_changed_and_removed() {
     let before = tasks(node);
     assert_eq!(before.len(), 5);
 
-    let again = node.ok(&["stack", "deploy", "-c", path, "coins"]);
+    let shown = node.ok(&["stack", "config", "-c", path]);
+    assert!(shown.contains("services:") && shown.contains("image: hasher"), "{shown}");
+    let again = node.ok(&["stack", "deploy", "-c", path, "--detach=false", "coins"]);
     assert_eq!(again.matches("Unchanged: service").count(), 5, "{again}");
     assert_eq!(tasks(node), before, "not a task was replaced");
 

@@ -63,8 +63,8 @@ const MEANINGLESS: &[(&str, &str)] = &[
 
 /// Flags that have another name here.
 const RENAMED: &[(&str, &str)] = &[
-    ("--volume", "--mount type=volume,source=NAME,target=PATH"),
-    ("-v", "--mount type=volume,source=NAME,target=PATH"),
+    ("--volume", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/FOLDER,target=PATH"),
+    ("-v", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/FOLDER,target=PATH"),
     ("--memory", "--limit-memory"),
     ("-m", "--limit-memory"),
     ("--cpus", "--limit-cpu"),
@@ -91,6 +91,28 @@ const COMMANDS: &[(&str, &str)] = &[
     ("login", "logins are taken from the docker config file (~/.docker/config.json)"),
 ];
 
+/// Verbs of docker compose, and what to write here.
+const COMPOSE_VERBS: &[(&str, &str)] = &[
+    ("attach", "a task has no terminal; write 'minicloud compose logs -f SVC'"),
+    ("cp", "mount a folder of this machine instead: volumes: ['./files:/files']"),
+    ("create", "write 'minicloud compose up -d'"),
+    ("events", "write 'minicloud compose logs -f', or 'minicloud service ps'"),
+    ("exec", "a component is one program and cannot be entered; see 'minicloud compose logs SVC'"),
+    ("images", "write 'minicloud images'"),
+    ("kill", "write 'minicloud compose stop'"),
+    ("ls", "write 'minicloud service ls'"),
+    ("pause", "write 'minicloud compose stop'"),
+    ("port", "write 'minicloud compose ps'"),
+    ("push", "write 'minicloud push IMAGE' for each image of 'minicloud compose config --images'"),
+    ("rm", "write 'minicloud compose down'"),
+    ("run", "write 'minicloud service create' for one task beside the project"),
+    ("scale", "write 'minicloud compose up -d --scale SVC=N'"),
+    ("stats", "write 'minicloud compose top'"),
+    ("unpause", "write 'minicloud compose start'"),
+    ("wait", "write 'minicloud compose ps'"),
+    ("watch", "write 'minicloud compose up -d --build' after a change"),
+];
+
 /// Commands that a later version will have.
 const COMMANDS_LATER: &[&str] =
     &["push", "pull", "secret", "config", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
@@ -113,6 +135,11 @@ pub fn command(name: &str) -> Option<String> {
         return Some(format!("there is no 'minicloud {name}': {other}"));
     }
     COMMANDS_LATER.contains(&name).then(|| format!("'minicloud {name}' is not supported yet"))
+}
+
+/// What to say of a verb of compose that clap does not know.
+pub fn compose_verb(name: &str) -> Option<String> {
+    find(COMPOSE_VERBS, name).map(|other| format!("there is no 'minicloud compose {name}': {other}"))
 }
 
 fn find(table: &'static [(&str, &str)], name: &str) -> Option<&'static str> {

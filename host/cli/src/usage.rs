@@ -97,8 +97,13 @@ fn unknown_command(error: &clap::Error, words: &[OsString]) -> Option<String> {
     // Behind a noun it is a mistyped verb.
     let root = tree();
     let is_noun = |word: &OsString| root.get_subcommands().any(|noun| word == noun.get_name());
-    let behind_noun = words.iter().take_while(|word| *word != name).any(is_noun);
-    unsupported::command(name).filter(|_| !behind_noun).map(|text| format!("error: {text}"))
+    let noun = words.iter().take_while(|word| *word != name).find(|word| is_noun(word));
+    let said = match noun.and_then(|noun| noun.to_str()) {
+        None => unsupported::command(name),
+        Some("compose") => unsupported::compose_verb(name),
+        Some(_) => None,
+    };
+    said.map(|text| format!("error: {text}"))
 }
 
 /// One line: the flag, and what its parser says.
@@ -233,6 +238,11 @@ mod tests {
         assert!(said("servise ls").contains("'service'"));
         assert!(said("service create --replica 3 rng").contains("'--replicas'"));
         assert!(said("service crate").contains("'create'"));
+        assert!(said("compose upp").contains("'up'"));
+        assert_eq!(
+            said("compose exec web sh"),
+            "error: there is no 'minicloud compose exec': a component is one program and cannot be entered; see 'minicloud compose logs SVC'"
+        );
         assert_eq!(
             said("swarm init"),
             "error: there is no 'minicloud swarm': 'minicloud init', 'join', 'join-token' and 'leave' stand alone"

@@ -14,6 +14,11 @@ pub async fn services(client: &Client, project: &str) -> anyhow::Result<Vec<Serv
     Ok(services)
 }
 
+/// Whether `stop` left the service without tasks.
+pub async fn is_stopped(client: &Client, name: &str) -> anyhow::Result<bool> {
+    Ok(client.services().await?.iter().any(|service| service.name == name && service.labels.contains_key(STOPPED)))
+}
+
 /// The name of a service in its file.
 pub fn key(service: &ServiceSummary) -> &str {
     service.labels.get(SERVICE).map_or(&service.name, String::as_str)

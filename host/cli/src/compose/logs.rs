@@ -182,3 +182,34 @@ impl Writer {
         format!("\x1b[{colour}m{shown}\x1b[0m {time}{}\n", line.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use minicloud_core::id::TaskId;
+    use minicloud_core::task::LogStream;
+
+    use super::*;
+
+    fn line(task: &str, text: &str) -> LogLine {
+        LogLine { task_id: TaskId(1), task: task.into(), node: "n1".into(), at_ms: 0, stream: LogStream::Stdout, text: text.into() }
+    }
+
+    fn writer(colours: bool, shape: Shape) -> Writer {
+        Writer { services: Vec::new(), shape, colours, width: 0, chosen: BTreeMap::new() }
+    }
+
+    #[test]
+    fn names_stand_under_each_other_and_each_keeps_its_colour() {
+        let mut writer = writer(true, Shape::default());
+        assert_eq!(writer.text(&line("worker-3", "done")), "\x1b[36mworker-3  |\x1b[0m done\n");
+        assert_eq!(writer.text(&line("rng-1", "GET /")), "\x1b[33mrng-1     |\x1b[0m GET /\n");
+        assert_eq!(writer.text(&line("worker-3", "again")), "\x1b[36mworker-3  |\x1b[0m again\n");
+    }
+
+    #[test]
+    fn lines_can_be_plain_and_have_their_time() {
+        assert_eq!(writer(false, Shape::default()).text(&line("rng-1", "x")), "rng-1  | x\n");
+        let shape = Shape { timestamps: true, plain: true, no_colour: false };
+        assert_eq!(writer(false, shape).text(&line("rng-1", "x")), "1970-01-01T00:00:00.000Z x\n");
+    }
+}

@@ -52,9 +52,18 @@ pub struct Up {
     /// Remove services of the project that the file does not have
     #[arg(long)]
     remove_orphans: bool,
+    /// Accepted: it is waited in any case
+    #[arg(long, hide = true)]
+    wait: bool,
     /// Show when each line was written
     #[arg(short, long)]
     timestamps: bool,
+    /// No colours on a terminal
+    #[arg(long)]
+    no_color: bool,
+    /// Show what was written and nothing else
+    #[arg(long)]
+    no_log_prefix: bool,
     /// Address of the node that is started for the project, and of its published ports [default: 127.0.0.1]
     #[arg(long, value_name = "IP", value_parser = address::local_ip)]
     address: Option<IpAddr>,
@@ -100,15 +109,20 @@ impl Up {
                 Err(error)
             }
             Err(error) => Err(error),
-            Ok(Started::Yes) if self.detach => Ok(()),
+            Ok(Started::Yes) if self.detaches() => Ok(()),
             Ok(Started::Yes) => {
-                let shape = Shape { timestamps: self.timestamps, ..Shape::default() };
+                let shape = Shape { timestamps: self.timestamps, plain: self.no_log_prefix, no_colour: self.no_color };
                 block_on(self.follow(&client, &project, started_ms, shape))?;
                 finish(&node, &client, &project)
             }
-            Ok(Started::Interrupted) if self.detach => bail!("interrupted; what was started goes on, see 'minicloud compose ps'"),
+            Ok(Started::Interrupted) if self.detaches() => bail!("interrupted; what was started goes on, see 'minicloud compose ps'"),
             Ok(Started::Interrupted) => finish(&node, &client, &project),
         }
+    }
+
+    /// As docker has it, who waits for the services does not stay for their lines.
+    fn detaches(&self) -> bool {
+        self.detach || self.wait
     }
 
     async fn start(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
@@ -137,7 +151,7 @@ impl Up {
         let mut failures = outcomes.into_iter().filter_map(Result::err);
         // In the foreground their lines tell more.
         match failures.next() {
-            Some(error) if self.detach => {
+            Some(error) if self.detaches() => {
                 failures.for_each(|error| eprintln!("error: {error:#}"));
                 Err(error)
             }
@@ -150,11 +164,13 @@ impl Up {
     }
 
     async fn declare(&self, client: &Client, service: &Service, image: &Resolved) -> anyhow::Result<()> {
+        let was_stopped = labels::is_stopped(client, &service.name).await?;
         let declared = declare::service(client, service, image).await?;
         warn(&declared.warnings);
         let forced = declared.outcome == Outcome::Unchanged && (self.force_recreate || has_ended(client, &service.name).await?);
         let said = match declared.outcome {
             Outcome::Created => "created",
+            Outcome::Updated if was_stopped => "started",
             Outcome::Updated => "changed",
             Outcome::Unchanged if forced => "started again",
             Outcome::Unchanged => "unchanged",

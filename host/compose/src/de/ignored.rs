@@ -30,6 +30,7 @@ impl Ignored {
         let text = |ignored: &IgnoredKey| {
             let more = match ignored.times {
                 1 => String::new(),
+                2 => " (and in 1 more place)".to_owned(),
                 times => format!(" (and in {} more places)", times - 1),
             };
             format!("'{}' means nothing here: {}{more}", ignored.key, ignored.why)
