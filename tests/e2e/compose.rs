@@ -159,6 +159,22 @@ fn what_is_wrong_in_a_file_starts_nothing() {
     assert!(!node.data_dir.exists(), "the node that was started for nothing is gone");
 }
 
+#[test]
+fn a_port_that_another_program_has_is_told() {
+    let (cluster, file) = project("services:\n  rng: {image: rng, ports: ['8001:80', '8002:80']}\n");
+    let node = &cluster.nodes[0];
+    let _other = std::net::TcpListener::bind((node.ip, 8001)).unwrap();
+    let told = node.refused(&["compose", "-f", file.to_str().unwrap(), "up", "-d", "--address", &node.ip.to_string()]);
+    assert!(told.contains(":8001/tcp of service") && told.contains("another program listens there"), "{told}");
+    assert!(node.http(8002, "/").is_some(), "the rest of it runs");
+    let _further = std::net::TcpListener::bind((node.ip, 8003)).unwrap();
+    let created = node.cli(&["service", "create", "--name", "again", "-p", "8003:80", "rng"]);
+    let warned = String::from_utf8_lossy(&created.stderr);
+    assert!(created.status.success() && warned.contains("warning: port") && warned.contains(":8003/tcp"), "{created:?}");
+    node.ok(&["service", "rm", "again"]);
+    node.ok(&["compose", "-f", file.to_str().unwrap(), "down"]);
+}
+
 /// The example builds four services from source.
 #[test]
 fn dockercoins_is_built_and_runs_as_it_is() {

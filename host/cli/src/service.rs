@@ -4,6 +4,7 @@ mod flags;
 mod inspect;
 mod logs;
 mod ls;
+pub mod ports;
 pub mod progress;
 mod ps;
 mod rm;

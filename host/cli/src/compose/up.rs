@@ -147,7 +147,7 @@ impl Up {
             try_join_all(waits.map(|(service, until)| wait::service(client, &service.name, *until))).await?;
         }
         self.orphans(client, project).await?;
-        let outcomes = join_all(project.services.iter().map(|service| wait::service(client, &service.name, Condition::Started))).await;
+        let outcomes = join_all(project.services.iter().map(|service| wait::serving(client, &service.name))).await;
         let mut failures = outcomes.into_iter().filter_map(Result::err);
         // In the foreground their lines tell more.
         match failures.next() {

@@ -9,6 +9,7 @@ use minicloud_node::client::Client;
 use tokio::time::timeout;
 
 use crate::render::one_line;
+use crate::service::ports;
 
 /// How long a service may stand still before it is given up.
 pub const STANDSTILL: Duration = Duration::from_secs(60);
@@ -35,6 +36,15 @@ pub async fn service(client: &Client, name: &str, until: Condition) -> anyhow::R
             bail!("{} ended and is not started again: {error}", failed.name);
         }
         last = progress;
+    }
+}
+
+/// Waits until the service runs and its published ports are open.
+pub async fn serving(client: &Client, name: &str) -> anyhow::Result<()> {
+    service(client, name, Condition::Started).await?;
+    match ports::closed(client, name).await?.into_iter().next() {
+        Some(closed) => bail!(closed),
+        None => Ok(()),
     }
 }
 

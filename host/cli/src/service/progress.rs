@@ -10,8 +10,9 @@ use minicloud_node::api::types::{ErrorKind, Progress};
 use minicloud_node::client::{Client, ClientError};
 
 use super::flags::Waiting;
+use super::ports;
 use crate::interrupt::{Interrupted, interrupted};
-use crate::output::say;
+use crate::output::{say, warn};
 use bars::Bars;
 use lines::Lines;
 
@@ -75,7 +76,11 @@ pub enum Goal {
 
 /// Waits until the service has converged on the version that it was just given, unless the user does not want to.
 pub async fn wait(client: &Client, service: &str, waiting: Waiting) -> anyhow::Result<()> {
-    wait_for(client, service, waiting, Goal::Version).await
+    wait_for(client, service, waiting, Goal::Version).await?;
+    if !waiting.detach {
+        warn(&ports::closed(client, service).await?);
+    }
+    Ok(())
 }
 
 /// Waits until the service has converged, unless the user does not want to.

@@ -21,7 +21,7 @@ use crate::data_dir::Choice;
 use crate::interrupt::{Interrupted, interrupted};
 use crate::output::{say, warn};
 use crate::parse;
-use crate::service::{Waiting, progress};
+use crate::service::{Waiting, ports, progress};
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -99,6 +99,11 @@ impl Deploy {
             }
             if !failures.is_empty() {
                 break;
+            }
+        }
+        if !self.detach {
+            for service in project.services.iter().filter(|service| !service.ports.is_empty()) {
+                warn(&ports::closed(client, &service.name).await.unwrap_or_default());
             }
         }
         if failures.is_empty() {
