@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::id::Index;
-use crate::spec::PublishMode;
+use crate::spec::{FileKind, PublishMode};
 use crate::state::{ClusterState, Service, Slot, Task};
 use crate::task::TaskState;
 
@@ -45,8 +45,9 @@ fn names(state: &ClusterState, found: &mut Found) {
     let services = state.services.values().filter(|service| !service.removing).map(|service| ("service", &service.spec.name));
     let networks = state.networks.values().map(|network| ("network", &network.spec.name));
     let volumes = state.volumes.values().filter(|volume| !volume.removing).map(|volume| ("volume", &volume.spec.name));
+    let files = state.files.values().map(|file| (if file.spec.kind == FileKind::Secret { "secret" } else { "config" }, &file.spec.name));
     let mut counts = BTreeMap::new();
-    services.chain(networks).chain(volumes).for_each(|name| *counts.entry(name).or_insert(0) += 1);
+    services.chain(networks).chain(volumes).chain(files).for_each(|name| *counts.entry(name).or_insert(0) += 1);
     for ((noun, name), count) in counts {
         found.ensure(count == 1, || format!("{count} rows are called {noun} '{name}'"));
     }
@@ -58,7 +59,8 @@ fn versions(state: &ClusterState, found: &mut Found) {
     let tasks = state.tasks.values().map(|row| (format!("task {}", row.id), row.version.max(row.created).max(row.desired_at)));
     let networks = state.networks.values().map(|row| (format!("network {}", row.id), row.version));
     let volumes = state.volumes.values().map(|row| (format!("volume {}", row.id), row.version));
-    for (row, version) in nodes.chain(services).chain(tasks).chain(networks).chain(volumes) {
+    let files = state.files.values().map(|row| (format!("{} {}", row.spec.kind, row.id), row.version));
+    for (row, version) in nodes.chain(services).chain(tasks).chain(networks).chain(volumes).chain(files) {
         found.ensure(version > Index(0) && version <= state.index, || {
             format!("{row} is of version {version}, but the state of index {}", state.index)
         });
@@ -124,6 +126,8 @@ fn task(state: &ClusterState, task: &Task, found: &mut Found) {
         found.ensure(job == (desired == TaskState::Complete), || format!("task {id} of {} is wanted to be {desired}", service.spec.name));
     }
     found.ensure(task.created_at.0 > 0 && task.created <= task.version, || format!("task {id} changed before it was created"));
+    let missing = state.missing_file(&task.template).filter(|_| task.occupies_node());
+    found.ensure(missing.is_none(), || format!("task {id} has a {}", missing.unwrap_or_default()));
     if let (Slot::Node(own), Some(node)) = (task.slot, task.node) {
         found.ensure(own == node, || format!("task {id} of slot {own} is on node {node}"));
     }

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ClusterId, Index, NetworkId, NodeId, RequestKey, ServiceId, Slot, TaskId, VolumeId};
+use crate::id::{ClusterId, FileId, Index, NetworkId, NodeId, RequestKey, ServiceId, Slot, TaskId, VolumeId};
 use crate::spec::{
-    Availability, Labels, NetworkSpec, NodeDescription, NodeStatus, PublishedPort, Role, ServiceSpec, TaskTemplate, UpdateProgress,
-    VolumeSpec,
+    Availability, FileSpec, Fingerprint, Labels, NetworkSpec, NodeDescription, NodeStatus, PublishedPort, Role, ServiceSpec, TaskTemplate,
+    UpdateProgress, VolumeSpec,
 };
 use crate::task::{TaskState, TaskStatus};
 use crate::time::Timestamp;
@@ -82,6 +82,26 @@ pub enum Command {
     ForgetVolumes {
         node: NodeId,
         volumes: Vec<VolumeId>,
+    },
+
+    /// Secrets are sealed with this key. `replaces`: the one before, which must be that still and have sealed nothing.
+    SetSealKey {
+        fingerprint: Fingerprint,
+        #[serde(default)]
+        replaces: Option<Fingerprint>,
+    },
+    /// Adds a secret or config.
+    CreateFile {
+        id: FileId,
+        spec: FileSpec,
+    },
+    /// Sets the labels of a secret or config, which is all that may change of one.
+    LabelFile {
+        id: FileId,
+        labels: Labels,
+    },
+    RemoveFile {
+        id: FileId,
     },
 
     CreateService {

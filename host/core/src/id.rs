@@ -73,6 +73,8 @@ ids! {
     NetworkId random_text random_value;
     /// A volume. Random; text: 12 characters of base 36.
     VolumeId random_text random_value;
+    /// A secret or config. Random; text: 12 characters of base 36.
+    FileId random_text random_value;
     /// A cluster. Random; text: 12 characters of base 36.
     ClusterId random_text random_value;
     /// Names one client request, so that a retry is applied once. Random.

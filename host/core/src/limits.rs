@@ -75,6 +75,22 @@ pub const PREFERENCES_MAX: usize = 8;
 pub const MOUNTS_MAX: usize = 32;
 /// Longest path of a node's folder that a task mounts, in bytes.
 pub const BIND_SOURCE_BYTES_MAX: usize = 4_096;
+/// Bytes of a secret.
+pub const SECRET_BYTES_MAX: usize = 500 << 10;
+/// Bytes of a config.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// Bytes by which sealing may make a secret longer.
+pub const SEAL_BYTES_MAX: usize = 64;
+/// Secrets and configs of the cluster.
+pub const FILES_MAX: usize = 10_000;
+/// Bytes of all secrets and configs of the cluster, which every manager holds in memory.
+pub const FILES_BYTES_MAX: u64 = 256 << 20;
+/// Secrets and configs that one task has at most.
+pub const FILES_PER_TASK_MAX: usize = 64;
+/// Longest name of a secret or config, in characters; longer than other names, because compose puts a number behind it.
+pub const FILE_NAME_CHARS_MAX: usize = 128;
+/// Longest path of a secret or config inside a task, in bytes.
+pub const FILE_TARGET_BYTES_MAX: usize = 1_024;
 /// Networks of one service at most.
 pub const NETWORKS_PER_SERVICE_MAX: usize = 32;
 /// Further names of a service on one network at most.

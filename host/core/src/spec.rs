@@ -1,5 +1,6 @@
 //! What users declare: services, networks, volumes, and the words for nodes. Plain data; every new field gets a default.
 mod constraint;
+mod file;
 mod health;
 mod image;
 mod mount;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{NetworkId, NodeId};
 
 pub use constraint::{Constraint, ConstraintKey, ParseConstraintError};
+pub use file::{FILE_MODE_DEFAULT, FileKind, FileReference, FileSpec, Fingerprint, Payload};
 pub use health::{HealthCheck, HealthProbe};
 pub use image::{Digest, Image, ParseDigestError};
 pub use mount::{Mount, MountKind};

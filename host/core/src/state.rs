@@ -9,10 +9,11 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Applied, Command, Outcome, Request};
-use crate::id::{Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
+use crate::id::{FileId, Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 
 mod change;
 mod cluster;
+mod file;
 mod find;
 mod lookup;
 mod network;
@@ -27,6 +28,7 @@ mod writer;
 pub use crate::id::Slot;
 pub use crate::spec::{Availability, NodeDescription, NodeStatus, Role, UpdateProgress, UpdateState};
 pub use cluster::Cluster;
+pub use file::File;
 pub(crate) use lookup::Holder;
 pub use network::{EGRESS, INGRESS, Network};
 pub use node::Node;
@@ -46,6 +48,8 @@ pub struct ClusterState {
     pub tasks: OrdMap<TaskId, Arc<Task>>,
     pub networks: OrdMap<NetworkId, Arc<Network>>,
     pub volumes: OrdMap<VolumeId, Arc<Volume>>,
+    /// Secrets and configs.
+    pub files: OrdMap<FileId, Arc<File>>,
     /// Answers to recent keyed requests, oldest index first to go.
     pub answers: OrdMap<RequestKey, Arc<Answer>>,
     /// Follows from the rows; never stored.
@@ -62,6 +66,7 @@ pub enum RowKey {
     Network(NetworkId),
     Volume(VolumeId),
     Answer(RequestKey),
+    File(FileId),
 }
 
 /// The value of a row.
@@ -74,6 +79,7 @@ pub enum Row {
     Network(Arc<Network>),
     Volume(Arc<Volume>),
     Answer(Arc<Answer>),
+    File(Arc<File>),
 }
 
 /// What a keyed request was answered, kept for its retries.
@@ -138,6 +144,10 @@ impl Writer<'_> {
             Command::CreateVolume { id, spec } => self.create_volume(*id, spec)?,
             Command::RemoveVolume { id } => self.remove_volume(*id)?,
             Command::ForgetVolumes { node, volumes } => self.forget_volumes(*node, volumes),
+            Command::SetSealKey { fingerprint, replaces } => self.set_seal_key(fingerprint, *replaces)?,
+            Command::CreateFile { id, spec } => self.create_file(*id, spec)?,
+            Command::LabelFile { id, labels } => self.label_file(*id, labels)?,
+            Command::RemoveFile { id } => self.remove_file(*id)?,
             Command::CreateService { id, spec } => self.create_service(*id, spec)?,
             Command::UpdateService { id, version, spec } => self.update_service(*id, *version, spec)?,
             Command::RollbackService { id, version } => self.rollback_service(*id, *version)?,

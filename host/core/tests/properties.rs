@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use minicloud_core::command::{Change, Command, NodeChange, Request};
-use minicloud_core::id::{Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
+use minicloud_core::id::{FileId, Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 use minicloud_core::spec::*;
 use minicloud_core::state::{Availability, ClusterState, NodeDescription, NodeStatus, Role, RowKey, Service, Slot};
 use minicloud_core::task::{Health, TaskState, TaskStatus};
@@ -30,6 +30,10 @@ enum Event {
     CreateVolume(u8, Option<u8>),
     RemoveVolume(u8),
     ForgetVolume(u8, u8),
+    SealKey(u8),
+    CreateFile(FileKind, u8),
+    LabelFile(u8),
+    RemoveFile(u8),
     CreateService(u8, Box<Shape>),
     UpdateService(u8, bool, Box<Shape>),
     Rollback(u8, bool),
@@ -54,6 +58,7 @@ struct Shape {
     networks: Vec<u8>,
     port: Option<(u16, PublishMode)>,
     volume: Option<u8>,
+    file: Option<u8>,
     reserve_memory: u64,
     max_per_node: u32,
     spread: bool,
@@ -70,7 +75,12 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
     let mode = (number, select(vec!["v1", "v1", "v2", "crash", "once", "missing"]), vec(0..3u8, 0..3));
     let ports = select(vec![(0, PublishMode::Ingress), (8000, PublishMode::Ingress), (8001, PublishMode::Host), (8000, PublishMode::Host)]);
     let spread = (select(vec![0, 0, 0, 1, 2]), any::<bool>());
-    let place = (option::weighted(0.3, ports), option::weighted(0.2, 0..3u8), select(vec![0, 0, 600 << 20]), spread);
+    let place = (
+        option::weighted(0.3, ports),
+        (option::weighted(0.2, 0..3u8), option::weighted(0.3, any::<u8>())),
+        select(vec![0, 0, 600 << 20]),
+        spread,
+    );
     let restart = select(vec![RestartCondition::Any, RestartCondition::OnFailure, RestartCondition::None]);
     let order = option::of(select(vec![UpdateOrder::StartFirst, UpdateOrder::StopFirst]));
     let action = select(vec![FailureAction::Pause, FailureAction::Continue, FailureAction::Rollback]);
@@ -79,7 +89,7 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
     (mode, place, restart, order, 0..3u32, action, constraint, endpoint).prop_map(
         |(
             ((replicas, job), image, networks),
-            (port, volume, reserve_memory, (max_per_node, spread)),
+            (port, (volume, file), reserve_memory, (max_per_node, spread)),
             restart,
             order,
             parallelism,
@@ -94,6 +104,7 @@ fn shape() -> impl Strategy<Value = Box<Shape>> {
                 networks,
                 port,
                 volume,
+                file,
                 reserve_memory,
                 max_per_node,
                 spread,
@@ -133,6 +144,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..4u8, option::of(any::<u8>())).prop_map(|(name, node)| Event::CreateVolume(name, node)),
         1 => any::<u8>().prop_map(Event::RemoveVolume),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(node, volume)| Event::ForgetVolume(node, volume)),
+        1 => (0..2u8).prop_map(Event::SealKey),
+        3 => (select(vec![FileKind::Secret, FileKind::Config]), 0..3u8).prop_map(|(kind, name)| Event::CreateFile(kind, name)),
+        1 => any::<u8>().prop_map(Event::LabelFile),
+        2 => any::<u8>().prop_map(Event::RemoveFile),
         5 => (0..5u8, shape()).prop_map(|(name, shape)| Event::CreateService(name, shape)),
         3 => (any::<u8>(), any::<bool>(), shape()).prop_map(|(service, stale, shape)| Event::UpdateService(service, stale, shape)),
         1 => any::<(u8, bool)>().prop_map(|(service, stale)| Event::Rollback(service, stale)),
@@ -288,6 +303,21 @@ impl Trial {
                 let volumes = pick(state.volumes.keys().copied(), volume).into_iter().collect();
                 Command::ForgetVolumes { node: node(at), volumes }
             }
+            Event::SealKey(key) => {
+                let replaces = state.cluster.as_ref().and_then(|cluster| cluster.seal_key);
+                Command::SetSealKey { fingerprint: [key; 32], replaces }
+            }
+            Event::CreateFile(kind, name) => {
+                let key = state.cluster.as_ref().and_then(|cluster| cluster.seal_key).filter(|_| kind == FileKind::Secret);
+                let (name, data) = (format!("file{name}"), Payload::new(vec![name; 3]));
+                let spec = FileSpec { kind, name, labels: Labels::new(), data, size_bytes: 3, sealed_with: key };
+                Command::CreateFile { id: FileId(self.world.id()), spec }
+            }
+            Event::LabelFile(at) => {
+                let labels = [("number".to_owned(), number.to_string())].into();
+                Command::LabelFile { id: pick(state.files.keys().copied(), at).unwrap_or_default(), labels }
+            }
+            Event::RemoveFile(at) => Command::RemoveFile { id: pick(state.files.keys().copied(), at).unwrap_or_default() },
             Event::CreateService(name, shape) => {
                 let spec = Box::new(self.spec(format!("svc{name}"), &shape));
                 Command::CreateService { id: ServiceId(self.world.id()), spec }
@@ -331,6 +361,14 @@ impl Trial {
             .iter()
             .map(|at| Mount { kind: MountKind::Volume, source: format!("data{at}"), target: "/data".to_owned(), read_only: false })
             .collect();
+        if let Some(file) = shape.file.and_then(|at| pick(self.world.state.files.values(), at)) {
+            let FileSpec { kind, name, .. } = &file.spec;
+            let reference = FileReference { id: file.id, name: name.clone(), target: format!("/file/{name}"), mode: FILE_MODE_DEFAULT };
+            match kind {
+                FileKind::Secret => task.secrets.push(reference),
+                FileKind::Config => task.configs.push(reference),
+            }
+        }
         let ports = shape.port.iter().map(|(published, mode)| PublishedPort {
             published: *published,
             target: 80,

@@ -8,12 +8,13 @@
 //! | task | the states, from `pending` to `orphaned`, and `healthy`, `unhealthy` |
 //! | network | `created`, `removed` |
 //! | volume | `created`, `bound`, `removing`, `removed` |
+//! | secret, config | `created`, `updated`, `removed` |
 use crate::id::NodeId;
-use crate::spec::{Availability, Labels, NodeStatus, Role, ServiceMode, UpdateProgress, UpdateState};
-use crate::state::{Cluster, ClusterState, Network, Node, RowKey, Service, Task, Volume};
+use crate::spec::{Availability, FileKind, Labels, NodeStatus, Role, ServiceMode, UpdateProgress, UpdateState};
+use crate::state::{Cluster, ClusterState, File, Network, Node, RowKey, Service, Task, Volume};
 use crate::task::{Health, TaskState};
 
-use super::{Subject, Told};
+use super::{Event, Subject, Told};
 
 impl Told<'_> {
     pub(super) fn row(&mut self, key: RowKey) {
@@ -25,6 +26,7 @@ impl Told<'_> {
             RowKey::Task(id) => self.task(before.tasks.get(&id).map(|row| &**row), after.tasks.get(&id).map(|row| &**row)),
             RowKey::Network(id) => self.network(before.networks.get(&id).map(|row| &**row), after.networks.get(&id).map(|row| &**row)),
             RowKey::Volume(id) => self.volume(before.volumes.get(&id).map(|row| &**row), after.volumes.get(&id).map(|row| &**row)),
+            RowKey::File(id) => self.file(before.files.get(&id).map(|row| &**row), after.files.get(&id).map(|row| &**row)),
             RowKey::Answer(_) => {}
         }
     }
@@ -191,6 +193,25 @@ impl Told<'_> {
     fn on_volume(&mut self, action: &'static str, volume: &Volume) {
         let node = self.hostname(volume.node);
         self.tell(Subject::Volume, action, volume.id, &volume.spec.name).node = node;
+    }
+
+    fn file(&mut self, old: Option<&File>, new: Option<&File>) {
+        match (old, new) {
+            (None, Some(new)) => _ = self.on_file("created", new),
+            (Some(old), None) => _ = self.on_file("removed", old),
+            (Some(old), Some(new)) if old.spec.labels != new.spec.labels => {
+                self.on_file("updated", new).detail = labels(&new.spec.labels);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_file(&mut self, action: &'static str, file: &File) -> &mut Event {
+        let subject = match file.spec.kind {
+            FileKind::Secret => Subject::Secret,
+            FileKind::Config => Subject::Config,
+        };
+        self.tell(subject, action, file.id, &file.spec.name)
     }
 
     /// Of a node that is, or was; its id when it is long gone.

@@ -51,6 +51,9 @@ struct Rank {
 /// Places the pending tasks of one service, which all run the same template.
 fn place_all(draft: &mut Draft, service: &Service, tasks: &[Arc<Task>], loads: &mut BTreeMap<NodeId, Load>) {
     let Some(template) = tasks.first().map(|task| Arc::clone(&task.template)) else { return };
+    if let Some(missing) = draft.state.missing_file(&template) {
+        return tasks.iter().for_each(|task| waits(draft, task, missing.clone()));
+    }
     let mut obstacles: BTreeMap<Obstacle, usize> = BTreeMap::new();
     let mut ranking = Ranking::new();
     for node in draft.state.nodes.values() {

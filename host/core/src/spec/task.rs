@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Constraint, HealthCheck, Image, Mount, Placeholder, Placement, expand, has_placeholder};
+use super::{Constraint, FileKind, FileReference, HealthCheck, Image, Mount, Placeholder, Placement, expand, has_placeholder};
 use crate::limits;
 
 /// What one task runs. A task keeps the template it was created from.
@@ -20,6 +20,10 @@ pub struct TaskTemplate {
     pub hostname: Option<String>,
     #[serde(default)]
     pub mounts: Vec<Mount>,
+    #[serde(default)]
+    pub secrets: Vec<FileReference>,
+    #[serde(default)]
+    pub configs: Vec<FileReference>,
     /// Port on which an HTTP component is served at its task's address.
     #[serde(default = "http_port_default")]
     pub http_port: u16,
@@ -62,6 +66,8 @@ impl TaskTemplate {
             env: BTreeMap::new(),
             hostname: None,
             mounts: Vec::new(),
+            secrets: Vec::new(),
+            configs: Vec::new(),
             http_port: http_port_default(),
             concurrency: None,
             resources: Resources::default(),
@@ -88,6 +94,12 @@ impl TaskTemplate {
 
     pub fn mounts_volume(&self, name: &str) -> bool {
         self.volumes().any(|volume| volume == name)
+    }
+
+    /// Its secrets and configs.
+    pub fn files(&self) -> impl Iterator<Item = (FileKind, &FileReference)> {
+        let secrets = self.secrets.iter().map(|file| (FileKind::Secret, file));
+        secrets.chain(self.configs.iter().map(|file| (FileKind::Config, file)))
     }
 
     pub fn has_placeholders(&self) -> bool {

@@ -130,6 +130,7 @@ impl Writer<'_> {
             let volume = self.state.volume_named(name).ok_or(Skip("a volume is gone"))?;
             ensure(volume.node.is_none_or(|held_by| held_by == node), "a volume is elsewhere")?;
         }
+        ensure(self.state.missing_file(&template).is_none(), "a secret or config is gone")?;
         let at = self.at;
         self.edit_task(id, |task| {
             task.node = Some(node);

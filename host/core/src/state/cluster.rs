@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{NewCluster, Rejection};
 use crate::id::Index;
 use crate::limits;
-use crate::spec::NetworkSpec;
+use crate::spec::{Fingerprint, NetworkSpec};
 use crate::time::Timestamp;
 
 use super::{EGRESS, INGRESS, Role, Row, Writer};
@@ -18,6 +18,9 @@ pub struct Cluster {
     /// Counted up by a forced recovery; nodes of another epoch are refused.
     #[serde(default)]
     pub epoch: u64,
+    /// Fingerprint of the key that seals secrets; `None` until there was a secret.
+    #[serde(default)]
+    pub seal_key: Option<Fingerprint>,
     pub version: Index,
 }
 
@@ -37,7 +40,7 @@ impl Writer<'_> {
         if cluster.ingress_network == cluster.egress_network {
             return Err(Rejection::Invalid("the networks ingress and egress need ids of their own".to_owned()));
         }
-        let row = super::Cluster { founding: cluster.clone(), created_at: self.at, epoch: 0, version: self.index };
+        let row = super::Cluster { founding: cluster.clone(), created_at: self.at, epoch: 0, seal_key: None, version: self.index };
         self.put(Row::Cluster(Arc::new(row)));
         self.put_network(cluster.ingress_network, &built_in(INGRESS));
         self.put_network(cluster.egress_network, &built_in(EGRESS));

@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use crate::command::Rejection;
 use crate::id::NodeId;
+use crate::spec::FileKind;
 
-use super::{ClusterState, Network, Node, Service, Slot, Task, Volume};
+use super::{ClusterState, File, Network, Node, Service, Slot, Task, Volume};
 
 impl ClusterState {
     /// A service by name, id, or unique start of its id.
@@ -42,6 +43,13 @@ impl ClusterState {
         let named = self.volume_named(text);
         let rows = || self.volumes.iter().filter(|(_, row)| !row.removing).map(|(id, row)| (id.to_string(), row));
         named.map_or_else(|| by_id(text, "volume", rows()), Ok)
+    }
+
+    /// A secret or config by name, id, or unique start of its id.
+    pub fn find_file(&self, kind: FileKind, text: &str) -> Result<&Arc<File>, Rejection> {
+        let named = self.file_named(kind, text);
+        let rows = || self.files.iter().filter(|(_, row)| row.spec.kind == kind).map(|(id, row)| (id.to_string(), row));
+        named.map_or_else(|| by_id(text, &kind.to_string(), rows()), Ok)
     }
 
     /// A task by `service.slot` (the one that is wanted there, else the last), by id, or by the unique start of its id.

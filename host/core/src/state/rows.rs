@@ -13,6 +13,7 @@ impl Row {
             Row::Network(row) => RowKey::Network(row.id),
             Row::Volume(row) => RowKey::Volume(row.id),
             Row::Answer(row) => RowKey::Answer(row.key),
+            Row::File(row) => RowKey::File(row.id),
         }
     }
 }
@@ -28,6 +29,7 @@ impl ClusterState {
             RowKey::Network(id) => self.networks.get(&id).cloned().map(Row::Network),
             RowKey::Volume(id) => self.volumes.get(&id).cloned().map(Row::Volume),
             RowKey::Answer(key) => self.answers.get(&key).cloned().map(Row::Answer),
+            RowKey::File(id) => self.files.get(&id).cloned().map(Row::File),
         }
     }
 
@@ -40,7 +42,8 @@ impl ClusterState {
         let networks = self.networks.values().cloned().map(Row::Network);
         let volumes = self.volumes.values().cloned().map(Row::Volume);
         let answers = self.answers.values().cloned().map(Row::Answer);
-        let rows = cluster.chain(nodes).chain(services).chain(tasks).chain(networks).chain(volumes).chain(answers);
+        let files = self.files.values().cloned().map(Row::File);
+        let rows = cluster.chain(nodes).chain(services).chain(tasks).chain(networks).chain(volumes).chain(answers).chain(files);
         rows.map(|row| (row.key(), row))
     }
 
@@ -59,6 +62,7 @@ impl ClusterState {
             }
             Row::Network(row) => drop(self.networks.insert(row.id, row)),
             Row::Volume(row) => drop(self.volumes.insert(row.id, row)),
+            Row::File(row) => drop(self.files.insert(row.id, row)),
             Row::Answer(row) => {
                 let old = self.answers.insert(row.key, Arc::clone(&row));
                 self.lookup.answer(old.as_deref(), Some(&row));
@@ -81,6 +85,7 @@ impl ClusterState {
             }
             RowKey::Network(id) => drop(self.networks.remove(&id)),
             RowKey::Volume(id) => drop(self.volumes.remove(&id)),
+            RowKey::File(id) => drop(self.files.remove(&id)),
             RowKey::Answer(key) => {
                 let old = self.answers.remove(&key);
                 self.lookup.answer(old.as_deref(), None);

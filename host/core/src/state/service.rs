@@ -275,7 +275,7 @@ impl ClusterState {
         Ok(Arc::clone(service))
     }
 
-    /// Whether the spec fits the rest of the cluster: its networks exist, its ports are free.
+    /// Whether the spec fits the rest of the cluster: its networks, secrets and configs exist, its ports are free.
     fn fits(&self, id: ServiceId, spec: &ServiceSpec) -> Result<(), Rejection> {
         for attachment in &spec.networks {
             match self.networks.get(&attachment.network) {
@@ -290,6 +290,9 @@ impl ClusterState {
                 }
                 Some(_) => {}
             }
+        }
+        if let Some(missing) = self.missing_file(&spec.task) {
+            return Err(Rejection::NotFound(format!("{missing} any more; give the service another one")));
         }
         for port in spec.ports.iter().filter(|port| port.published != 0) {
             if let Some(other) = self.publisher(*port, id) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use crate::command::Rejection;
 use crate::limits;
 use crate::spec::{
-    FailureAction, HealthCheck, HealthProbe, Labels, Mount, MountKind, Placeholder, PublishedPort, ServiceMode, ServiceSpec, TaskTemplate,
-    UpdateConfig, expand, has_placeholder,
+    FailureAction, FileKind, FileSpec, HealthCheck, HealthProbe, Labels, Mount, MountKind, Placeholder, PublishedPort, ServiceMode,
+    ServiceSpec, TaskTemplate, UpdateConfig, expand, has_placeholder,
 };
 
 /// Names that would hide others in `<name>.<network>` and `<name>.<network>.minicloud`.
@@ -67,6 +67,32 @@ pub(super) fn name(noun: &str, name: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// A secret or config, apart from whether its name is free. Docker's rules for its name.
+pub(super) fn file(spec: &FileSpec) -> Result<(), Rejection> {
+    let FileSpec { kind, name, .. } = spec;
+    let inner = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    let edges = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    if name.len() > limits::FILE_NAME_CHARS_MAX || !edges || !name.bytes().all(inner) {
+        let shown: String = name.chars().take(limits::FILE_NAME_CHARS_MAX).collect();
+        return invalid(format!(
+            "'{shown}' cannot name a {kind}; use 1 to {} letters, digits, inner hyphens, dots and underscores",
+            limits::FILE_NAME_CHARS_MAX
+        ));
+    }
+    labels(&spec.labels)?;
+    let (most, overhead) = match kind {
+        FileKind::Secret => (limits::SECRET_BYTES_MAX, limits::SEAL_BYTES_MAX),
+        FileKind::Config => (limits::CONFIG_BYTES_MAX, 0),
+    };
+    if spec.size_bytes > most as u64 || spec.data.len() > most + overhead {
+        return invalid(format!(
+            "{kind} '{name}' has {} bytes, and at most {most} are allowed; put large data on a volume",
+            spec.size_bytes
+        ));
+    }
+    Ok(())
+}
+
 pub(super) fn hostname_of_node(hostname: &str) -> Result<(), Rejection> {
     let visible = hostname.bytes().all(|c| c.is_ascii_graphic());
     if hostname.is_empty() || hostname.len() > limits::HOSTNAME_CHARS_MAX || !visible {
@@ -110,6 +136,7 @@ fn template(template: &TaskTemplate) -> Result<(), Rejection> {
     }
     texts(template)?;
     mounts(template)?;
+    files(template)?;
     if let Some(hostname) = &template.hostname {
         name("task (--hostname)", &sample(hostname))?;
     }
@@ -250,6 +277,50 @@ fn source(mount: &Mount) -> Result<(), Rejection> {
         }
         MountKind::Bind => Ok(()),
     }
+}
+
+fn files(template: &TaskTemplate) -> Result<(), Rejection> {
+    if template.files().count() > limits::FILES_PER_TASK_MAX {
+        let most = limits::FILES_PER_TASK_MAX;
+        return invalid(format!("{} secrets and configs are too many for one service; use at most {most}", template.files().count()));
+    }
+    let mut targets = BTreeSet::new();
+    for (kind, file) in template.files() {
+        let (name, target) = (&file.name, file.target.as_str());
+        let parts = || target.split('/').skip(1);
+        let odd = parts().any(|part| matches!(part, "" | "." | "..") || part.contains('\0'));
+        if !target.starts_with('/') || odd || target.len() > limits::FILE_TARGET_BYTES_MAX {
+            return invalid(format!(
+                "the target '{target}' of {kind} '{name}' must be an absolute path of a file, such as {}{name}, of at most {} bytes",
+                kind.folder(),
+                limits::FILE_TARGET_BYTES_MAX
+            ));
+        }
+        if file.mode > 0o7777 {
+            return invalid(format!("the mode {:o} of {kind} '{name}' is none; give it in octal, as in mode=0400", file.mode));
+        }
+        if !targets.insert(target) {
+            return invalid(format!("two secrets or configs have the target '{target}'; give each a target of its own"));
+        }
+    }
+    let below = targets.iter().find_map(|target| {
+        let folder = targets.iter().find(|other| target.strip_prefix(**other).is_some_and(|rest| rest.starts_with('/')))?;
+        Some((target, folder))
+    });
+    if let Some((target, file)) = below {
+        return invalid(format!("'{target}' lies below '{file}', which is a file; choose another target"));
+    }
+    for volume in template.mounts.iter().map(|mount| mount.target.trim_end_matches('/')) {
+        if let Some(target) = targets.iter().find(|target| target.rsplit_once('/').is_some_and(|(folder, _)| folder == volume)) {
+            return invalid(format!("'{target}' lies in the folder of a volume; give the secret or config a target in another folder"));
+        }
+        if let Some(target) =
+            targets.iter().find(|target| volume.strip_prefix(**target).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        {
+            return invalid(format!("a volume is mounted at '{volume}', but '{target}' is a secret or config; choose another target"));
+        }
+    }
+    Ok(())
 }
 
 fn attachments(spec: &ServiceSpec) -> Result<(), Rejection> {

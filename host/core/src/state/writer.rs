@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::command::Outcome;
-use crate::id::{Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
+use crate::id::{FileId, Index, NetworkId, NodeId, RequestKey, ServiceId, TaskId, VolumeId};
 use crate::limits;
 use crate::time::Timestamp;
 
-use super::{Answer, ClusterState, Network, Node, Row, RowKey, Service, Task, Volume};
+use super::{Answer, ClusterState, File, Network, Node, Row, RowKey, Service, Task, Volume};
 
 pub(crate) struct Writer<'a> {
     pub(super) state: &'a mut ClusterState,
@@ -76,6 +76,15 @@ impl<'a> Writer<'a> {
             edit(volume);
             volume.version = self.index;
             self.put(Row::Volume(row));
+        }
+    }
+
+    pub(super) fn edit_file(&mut self, id: FileId, edit: impl FnOnce(&mut File)) {
+        if let Some(mut row) = self.state.files.get(&id).cloned() {
+            let file = Arc::make_mut(&mut row);
+            edit(file);
+            file.version = self.index;
+            self.put(Row::File(row));
         }
     }
 

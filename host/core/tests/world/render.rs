@@ -129,6 +129,18 @@ pub fn volumes(world: &World) -> String {
     lines.join("\n")
 }
 
+/// Secrets and configs, and who uses them.
+pub fn files(world: &World) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for file in world.state.files.values() {
+        let labels: String = file.spec.labels.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+        let users = world.state.users_of_file(file.id).join(", ");
+        lines.push(format!("{} {}{labels}: {users}", file.spec.kind, file.spec.name).trim_end_matches([':', ' ']).to_owned());
+    }
+    lines.sort();
+    if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }
+}
+
 /// Of every live task its addresses, by network.
 pub fn addresses(world: &World) -> String {
     let network = |id| world.state.networks.get(id).map_or("(gone)", |network| network.spec.name.as_str());

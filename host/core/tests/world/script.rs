@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use minicloud_core::command::{Command, NodeChange, Rejection};
-use minicloud_core::id::{NetworkId, ServiceId, VolumeId};
+use minicloud_core::id::{FileId, NetworkId, ServiceId, VolumeId};
 use minicloud_core::names;
 use minicloud_core::spec::*;
-use minicloud_core::state::{Availability, NodeDescription, NodeStatus, Role};
+use minicloud_core::state::{Availability, NodeDescription, NodeStatus, Role, RowKey};
 use minicloud_core::task::{Health, TaskState, TaskStatus};
 use minicloud_core::view;
 
@@ -98,6 +98,33 @@ fn execute(world: &mut World, verb: &str, arguments: &Arguments) -> Answer {
             let id = world.state.find_volume(arguments.word(0))?.id;
             done(world.apply(Command::RemoveVolume { id }))
         }
+        "seal-key" => {
+            let fingerprint = [arguments.word(0).parse().expect("a number"); 32];
+            let replaces = arguments.number("replaces").map(|key| [key as u8; 32]);
+            done(world.apply(Command::SetSealKey { fingerprint, replaces }))
+        }
+        "create-secret" => create_file(world, FileKind::Secret, arguments),
+        "create-config" => create_file(world, FileKind::Config, arguments),
+        "label-config" => {
+            let id = world.state.find_file(FileKind::Config, arguments.word(0))?.id;
+            let labels = arguments.all("label").filter_map(|label| label.split_once(':')).map(own).collect();
+            done(world.apply(Command::LabelFile { id, labels }))
+        }
+        "remove-secret" => {
+            let id = world.state.find_file(FileKind::Secret, arguments.word(0))?.id;
+            done(world.apply(Command::RemoveFile { id }))
+        }
+        "remove-config" => {
+            let id = world.state.find_file(FileKind::Config, arguments.word(0))?.id;
+            done(world.apply(Command::RemoveFile { id }))
+        }
+        // As no command can: what a reference names is gone.
+        "lose-secret" => {
+            let id = world.state.find_file(FileKind::Secret, arguments.word(0))?.id;
+            world.state.remove_row(RowKey::File(id));
+            Ok(String::new())
+        }
+        "files" => Ok(render::files(world)),
         "create-service" => create_service(world, arguments),
         "update-service" => update_service(world, arguments),
         "rollback" => {
@@ -208,6 +235,20 @@ fn network_spec(arguments: &Arguments) -> NetworkSpec {
     }
 }
 
+fn create_file(world: &mut World, kind: FileKind, arguments: &Arguments) -> Answer {
+    let size_bytes = arguments.number("bytes").unwrap_or(3);
+    let spec = FileSpec {
+        kind,
+        name: arguments.word(0).to_owned(),
+        labels: Labels::new(),
+        data: Payload::new(vec![7; size_bytes as usize]),
+        size_bytes,
+        sealed_with: arguments.number("key").map(|key| [key as u8; 32]),
+    };
+    let id = FileId(world.id());
+    done(world.apply(Command::CreateFile { id, spec }))
+}
+
 fn create_service(world: &mut World, arguments: &Arguments) -> Answer {
     let image = Image { name: arguments.option("image").unwrap_or("v1").to_owned(), digest: Digest([7; 32]) };
     let mut spec = ServiceSpec {
@@ -273,6 +314,8 @@ fn option(world: &World, spec: &mut ServiceSpec, arguments: &Arguments, key: &st
         "network" => spec.networks = values.iter().map(|network| attachment(world, network)).collect::<Result<_, _>>()?,
         "publish" => spec.ports = values.iter().map(|port| published(port)).collect(),
         "mount" => spec.task.mounts = values.iter().map(|mount| self::mount(mount)).collect(),
+        "secret" => spec.task.secrets = files(world, FileKind::Secret, values)?,
+        "config" => spec.task.configs = files(world, FileKind::Config, values)?,
         "constraint" => spec.task.constraints = values.iter().map(|text| constraint(text)).collect(),
         "env" => spec.task.env = values.iter().filter_map(|env| env.split_once(':')).map(own).collect(),
         "memory" => spec.task.resources.reserve_memory_bytes = u64::from(number()) << 20,
@@ -357,6 +400,17 @@ fn mount(text: &str) -> Mount {
     let (source, target) = text.split_once(':').expect("source:target");
     let kind = if source.starts_with('/') { MountKind::Bind } else { MountKind::Volume };
     Mount { kind, source: source.to_owned(), target: target.to_owned(), read_only: false }
+}
+
+/// `password`, `password:/etc/password`, or `none`.
+fn files(world: &World, kind: FileKind, texts: &[&str]) -> Result<Vec<FileReference>, Rejection> {
+    let file = |text: &&str| {
+        let (name, target) =
+            text.split_once(':').map_or_else(|| (*text, format!("{}{text}", kind.folder())), |(name, at)| (name, at.to_owned()));
+        let id = world.state.find_file(kind, name)?.id;
+        Ok(FileReference { id, name: name.to_owned(), target, mode: FILE_MODE_DEFAULT })
+    };
+    texts.iter().filter(|text| **text != "none").map(file).collect()
 }
 
 /// `node.role:worker`, or `node.role!worker`.

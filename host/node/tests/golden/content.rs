@@ -161,7 +161,7 @@ pub fn state() -> ClusterState {
 pub fn rows() -> Vec<Row> {
     let at = Timestamp;
     let mut rows = vec![
-        Row::Cluster(Arc::new(Cluster { founding: new_cluster(), created_at: at(1), epoch: 3, version: Index(2) })),
+        Row::Cluster(Arc::new(Cluster { founding: new_cluster(), created_at: at(1), epoch: 3, seal_key: None, version: Index(2) })),
         node(NodeId(1), Role::Manager, Availability::Active, NodeStatus::Ready),
         node(NodeId(2), Role::Worker, Availability::Pause, NodeStatus::Down),
         node(NodeId(3), Role::Worker, Availability::Drain, NodeStatus::Unknown),
@@ -310,6 +310,8 @@ fn template() -> TaskTemplate {
         env: labels("MODE", "fast"),
         hostname: Some("web-{{.Task.Slot}}".into()),
         mounts: vec![Mount { kind: MountKind::Volume, source: "data".into(), target: "/data".into(), read_only: true }],
+        secrets: Vec::new(),
+        configs: Vec::new(),
         http_port: 8080,
         concurrency: Some(4),
         resources: Resources { limit_memory_bytes: 1, limit_cpu_millis: 2, reserve_memory_bytes: 3, reserve_cpu_millis: 4 },

@@ -153,6 +153,10 @@ fn number_of_command(command: &Command) -> usize {
         Command::ApplyPlan { .. } => 16,
         Command::ForgetVolumes { .. } => 17,
         Command::RollbackService { .. } => 18,
+        Command::SetSealKey { .. } => 19,
+        Command::CreateFile { .. } => 20,
+        Command::LabelFile { .. } => 21,
+        Command::RemoveFile { .. } => 22,
     }
 }
 
@@ -184,6 +188,7 @@ fn number_of_row(row: &Row) -> usize {
         Row::Network(_) => 4,
         Row::Volume(_) => 5,
         Row::Answer(_) => 6,
+        Row::File(_) => 7,
     }
 }
 
