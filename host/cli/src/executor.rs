@@ -62,6 +62,7 @@ impl Executor for EngineExecutor {
                 .into_iter()
                 .map(|mount| HostMount { host: mount.host, guest: mount.guest, read_only: mount.read_only })
                 .collect(),
+            files: Vec::new(),
             log: whole_lines(log),
         };
         let task = self.engine.start(spec, &component, net).await.map_err(task_error)?;

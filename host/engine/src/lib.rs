@@ -30,5 +30,5 @@ pub use component::{Component, ComponentKind, WasiVersion};
 pub use engine::{Engine, EngineOptions, EngineStats};
 pub use error::EngineError;
 pub use linker::is_offered;
-pub use spec::{ComponentSource, HostMount, LogSink, RunSpec};
+pub use spec::{ComponentSource, GuestFile, GuestFileKind, HostMount, LogSink, RunSpec};
 pub use task::Task;

@@ -18,6 +18,8 @@ pub const TABLE_ELEMENTS_PER_TABLE_MAX: usize = 32_768;
 pub const HANDLES_MAX: usize = 65_536;
 /// Core instances of one component.
 pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 40;
+/// Bytes of a secret or config that one call reads.
+pub const FILE_READ_BYTES_MAX: usize = 64 << 10;
 /// Bytes of random data a guest may ask for at once.
 pub const RANDOM_BYTES_MAX: u64 = 16 << 20;
 

@@ -1,4 +1,4 @@
-//! What a component may import, interface by interface: WASI 0.2 and 0.3 and `minicloud:task`,
+//! What a component may import, interface by interface: WASI 0.2 and 0.3, `wasi:config/store` and `minicloud:task`,
 //! all offered to every task.
 //!
 //! `wasi:sockets` and `wasi:http` lead to the virtual network; wasmtime-wasi's sockets of the operating system are
@@ -7,11 +7,10 @@ use wasmtime::component::{Component, HasData, InstancePre, Linker, ResourceTable
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::random::WasiRandom;
 
 use crate::capability::clocks::Clocks;
-use crate::capability::{files, sockets, task};
+use crate::capability::{files, settings, sockets, task};
 use crate::error::EngineError;
 use crate::store::GuestState;
 
@@ -86,7 +85,9 @@ pub struct GuestLinker {
 impl GuestLinker {
     pub fn new(engine: &wasmtime::Engine) -> Result<GuestLinker, EngineError> {
         let mut linker = Linker::new(engine);
-        let linked = add_p2(&mut linker).and_then(|()| add_p3(&mut linker)).and_then(|()| task::add_to_linker(&mut linker));
+        let linked = add_p2(&mut linker).and_then(|()| add_p3(&mut linker));
+        let linked = linked.and_then(|()| files::add_to_linker(&mut linker)).and_then(|()| task::add_to_linker(&mut linker));
+        let linked = linked.and_then(|()| settings::add_to_linker(&mut linker));
         linked.map_err(|error| EngineError::Setup { reason: format!("{error:#}") })?;
         Ok(GuestLinker { linker })
     }
@@ -107,7 +108,7 @@ impl HasData for Io {
 }
 
 fn add_p2(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
+    use wasmtime_wasi::p2::bindings::{cli, clocks, random};
     use wasmtime_wasi_io::bindings::wasi::io;
     type State = GuestState;
     let l = linker;
@@ -119,8 +120,6 @@ fn add_p2(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     random::random::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<State, WasiRandom>(l, |state| state.ctx().ctx.random())?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(l, State::filesystem)?;
     cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
@@ -141,7 +140,6 @@ fn add_p3(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     monotonic_clock::add_to_linker::<GuestState, Clocks>(linker, GuestState::clock)?;
     system_clock::add_to_linker::<GuestState, WasiClocks>(linker, GuestState::clocks)?;
     wasmtime_wasi::p3::random::add_to_linker(linker)?;
-    files::add_to_linker(linker)?;
     wasmtime_wasi::p3::cli::add_to_linker(linker)?;
     sockets::p3::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)
@@ -169,6 +167,7 @@ fn needs_a_host(engine: &wasmtime::Engine, item: &ComponentItem) -> bool {
 pub fn is_offered(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
     match version {
+        _ if import == settings::STORE => true,
         _ if interface.starts_with("minicloud:") => version.starts_with("0.1.") && OFFERED_OWN.contains(&interface),
         _ if version.starts_with("0.2.") => OFFERED_P2.contains(&interface),
         _ if version.starts_with("0.3.") => OFFERED_P3.contains(&interface),
@@ -185,6 +184,7 @@ mod tests {
         assert!(is_offered("wasi:sockets/tcp@0.2.3"));
         assert!(is_offered("wasi:http/client@0.3.0"));
         assert!(is_offered("minicloud:task/lifecycle@0.1.0"));
+        assert!(is_offered("wasi:config/store@0.2.0-rc.1") && !is_offered("wasi:config/store@0.2.0"));
         assert!(!is_offered("minicloud:task/lifecycle@0.2.0"));
         assert!(!is_offered("wasi:sockets/tcp@0.3.0"));
         assert!(!is_offered("wasi:keyvalue/store@0.2.0"));

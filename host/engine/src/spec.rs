@@ -34,6 +34,7 @@ pub struct RunSpec {
     /// Requests an HTTP component gets at once; `None`: the host's bound.
     pub concurrency: Option<u32>,
     pub mounts: Vec<HostMount>,
+    pub files: Vec<GuestFile>,
     pub log: LogSink,
 }
 
@@ -54,6 +55,7 @@ impl RunSpec {
             http_port: 80,
             concurrency: None,
             mounts: Vec::new(),
+            files: Vec::new(),
             log: Arc::new(|_, _| {}),
         }
     }
@@ -76,6 +78,22 @@ pub struct HostMount {
     pub host: PathBuf,
     pub guest: String,
     pub read_only: bool,
+}
+
+/// A secret or config, which the task reads at `path`. It is in memory alone.
+#[derive(Clone)]
+pub struct GuestFile {
+    pub kind: GuestFileKind,
+    /// Absolute path inside the task.
+    pub path: String,
+    pub content: Bytes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestFileKind {
+    Secret,
+    /// Also told by `wasi:config/store`.
+    Config,
 }
 
 /// Where a component's bytes are, should they have to be compiled.

@@ -7,13 +7,16 @@ use minicloud_net::TaskNet;
 use tokio::sync::watch;
 use wasmtime::Store;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::alarm::Queue;
 use crate::capability::clocks::{Clock, ClockView};
+use crate::capability::files::{FilesView, Tree};
 use crate::capability::http::HttpClient;
 use crate::capability::logs::LogWriter;
+use crate::capability::settings::{Settings, settings};
 use crate::capability::sockets::SocketsView;
 use crate::capability::task::Lifecycle;
 use crate::capability::volumes;
@@ -33,6 +36,8 @@ pub struct GuestState {
     http: WasiHttpCtx,
     http_client: HttpClient,
     net: TaskNet,
+    files: Tree,
+    settings: Arc<Settings>,
     lifecycle: Arc<Lifecycle>,
     memory: StoreMemory,
 }
@@ -54,8 +59,17 @@ impl GuestState {
         SocketsView { net: &self.net, table: &mut self.table }
     }
 
+    pub fn files(&mut self) -> FilesView<'_> {
+        let volumes = WasiFilesystemCtxView { ctx: self.wasi.filesystem(), table: &mut self.table };
+        FilesView { volumes, tree: &self.files }
+    }
+
     pub fn clock(&mut self) -> ClockView<'_> {
         ClockView { clock: &self.clock, table: &mut self.table }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub fn lifecycle(&self) -> &Lifecycle {
@@ -71,6 +85,8 @@ pub struct TaskContext {
     pub memory: Arc<MemoryBudget>,
     pub capacity: Capacity,
     pub lifecycle: Arc<Lifecycle>,
+    files: Tree,
+    settings: Arc<Settings>,
     pub instantiation: Arc<OnceLock<Duration>>,
     engine: wasmtime::Engine,
     pulse: Arc<Pulse>,
@@ -94,7 +110,8 @@ impl TaskContext {
         let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
         let lifecycle = Arc::new(Lifecycle::new(&spec, stopping));
         let instantiation = Arc::default();
-        Arc::new(TaskContext { spec, net, cpu, memory, capacity, lifecycle, instantiation, engine, pulse, alarms })
+        let (files, settings) = (Tree::new(&spec.files), Arc::new(settings(&spec.files)));
+        Arc::new(TaskContext { spec, files, settings, net, cpu, memory, capacity, lifecycle, instantiation, engine, pulse, alarms })
     }
 
     /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.
@@ -108,6 +125,8 @@ impl TaskContext {
             http: WasiHttpCtx::new(),
             http_client: HttpClient::new(self.net.clone()),
             net: self.net.clone(),
+            files: self.files.clone(),
+            settings: self.settings.clone(),
             lifecycle: self.lifecycle.clone(),
             memory: StoreMemory::new(self.memory.clone()),
         };

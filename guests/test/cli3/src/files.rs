@@ -1,4 +1,4 @@
-//! Files of the volume at /data, through streams.
+//! Files, through streams: those of the volume at /data, and those anywhere.
 
 use crate::run::Outcome;
 use guest_common::log;
@@ -46,4 +46,36 @@ pub async fn append(from: &str, to: &str) -> Outcome {
 async fn open(path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, Box<dyn std::error::Error>> {
     let (volume, _) = get_directories().into_iter().find(|(_, path)| path == "/data").ok_or("there is no volume at /data")?;
     Ok(volume.open_at(PathFlags::empty(), path.to_owned(), how, flags).await?)
+}
+
+pub async fn cat(path: &str) -> Outcome {
+    let file = find(path, OpenFlags::empty()).await?;
+    let (content, outcome) = file.read_via_stream(0);
+    let content = String::from_utf8(content.collect().await)?;
+    outcome.await.map_err(|code| format!("cannot read {path}: {code:?}"))?;
+    content.lines().for_each(log::line);
+    Ok(())
+}
+
+pub async fn list(path: &str) -> Outcome {
+    let folder = find(path, OpenFlags::DIRECTORY).await?;
+    let (entries, outcome) = folder.read_directory();
+    for entry in entries.collect().await {
+        log::line(entry.name);
+    }
+    outcome.await.map_err(|code| format!("cannot list {path}: {code:?}").into())
+}
+
+/// In the preopened folder that shares most of the path.
+async fn find(path: &str, flags: OpenFlags) -> Result<Descriptor, Box<dyn std::error::Error>> {
+    let below = |folder: &str| {
+        let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
+        if rest.is_empty() { Some(".".to_owned()) } else { rest.strip_prefix('/').map(str::to_owned) }
+    };
+    let mut folders: Vec<_> = get_directories().into_iter().filter_map(|(folder, at)| Some((at.len(), folder, below(&at)?))).collect();
+    folders.sort_by_key(|(length, ..)| *length);
+    let (_, folder, rest) = folders.pop().ok_or_else(|| format!("no folder holds {path}"))?;
+    let rest = if rest.is_empty() { ".".to_owned() } else { rest };
+    let opened = folder.open_at(PathFlags::empty(), rest, flags, DescriptorFlags::READ).await;
+    opened.map_err(|code| format!("cannot open {path}: {code:?}").into())
 }

@@ -30,6 +30,8 @@ async fn perform(words: &[&str]) -> Outcome {
         ["trap"] => std::process::abort(),
         ["spin"] => spin(),
         ["env"] => env(),
+        ["cat", path] => files::cat(path).await?,
+        ["ls", path] => files::list(path).await?,
         ["sleep", ms] => clock::sleep(Duration::from_millis(ms.parse()?)).await,
         ["sleeps", count, ms] => sleeps(count.parse()?, ms.parse()?).await,
         ["resolve", name] => resolve(name).await?,

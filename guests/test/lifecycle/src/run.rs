@@ -1,6 +1,7 @@
 //! The `wasi:cli/run` export. The first argument says what to do.
 
 use crate::bindings::minicloud::task::{lifecycle, task_info};
+use crate::config;
 use guest_common::{clock, log};
 use std::time::Duration;
 use wasip3::cli::environment::get_arguments;
@@ -32,6 +33,18 @@ impl wasip3::exports::cli::run::Guest for Command {
             ["deaf"] => {
                 lifecycle::ready();
                 clock::sleep(Duration::from_secs(3600)).await;
+            }
+            ["config", key] => {
+                lifecycle::ready();
+                match config::get(key) {
+                    Ok(Some(text)) => log::line(text.trim_end()),
+                    Ok(None) => log::line("none"),
+                    Err(error) => log::line(format_args!("error: {error:?}")),
+                }
+            }
+            ["configs"] => {
+                lifecycle::ready();
+                config::get_all().map_err(drop)?.iter().for_each(|(key, _)| log::line(key));
             }
             _ => return Err(()),
         }

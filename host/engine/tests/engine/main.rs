@@ -7,6 +7,7 @@ mod cache;
 mod commands;
 mod components;
 mod dockercoins;
+mod files;
 mod http_services;
 mod lifecycle;
 mod limits;
