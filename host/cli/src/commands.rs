@@ -9,6 +9,7 @@ use crate::cluster::{self, block_on};
 use crate::compose::Compose;
 use crate::data_dir::Choice;
 use crate::events::Events;
+use crate::file::{Config, Secret};
 use crate::images::{self, Image};
 use crate::network::Network;
 use crate::node::Node;
@@ -38,7 +39,7 @@ First steps:
 const GROUPS: &[(&str, &[&str])] = &[
     ("Cluster", &["init", "join", "join-token", "start", "stop", "leave", "info", "node", "top"]),
     ("Images", &["build", "tag", "push", "pull", "images", "image"]),
-    ("What runs on it", &["run", "service", "network", "volume", "stack", "stats", "events"]),
+    ("What runs on it", &["run", "service", "network", "volume", "secret", "config", "stack", "stats", "events"]),
     ("From a compose file, on this machine", &["compose"]),
     ("Further", &["proxy", "demo", "completion", "version", "help"]),
 ];
@@ -118,6 +119,12 @@ enum Command {
     /// Data that outlives tasks
     #[command(subcommand)]
     Volume(Volume),
+    /// Passwords and keys for tasks, sealed in the cluster
+    #[command(subcommand)]
+    Secret(Secret),
+    /// Settings for tasks, as files
+    #[command(subcommand)]
+    Config(Config),
     /// Build a component and give it a name
     Build(Build),
     /// List images of this node
@@ -171,6 +178,8 @@ impl Cli {
             Command::Service(service) => block_on(async { service.run(&connect::client(&choice).await?).await }),
             Command::Network(network) => block_on(async { network.run(&connect::client(&choice).await?).await }),
             Command::Volume(volume) => block_on(async { volume.run(&connect::client(&choice).await?).await }),
+            Command::Secret(secret) => block_on(async { secret.run(&connect::client(&choice).await?).await }),
+            Command::Config(config) => block_on(async { config.run(&connect::client(&choice).await?).await }),
             Command::Build(build) => block_on(async { build.run(&connect::client(&choice).await?).await }),
             Command::Images(ls) => block_on(async { ls.run(&connect::client(&choice).await?).await }),
             Command::Image(image) => block_on(async { image.run(&connect::client(&choice).await?).await }),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use minicloud_core::spec::Digest;
+use minicloud_core::spec::{Digest, FileKind};
 use minicloud_core::task::{Exit, TaskUsage};
-use minicloud_engine::{ComponentSource, Engine, EngineError, EngineOptions, HostMount, RunSpec, Task};
+use minicloud_engine::{ComponentSource, Engine, EngineError, EngineOptions, GuestFile, GuestFileKind, HostMount, RunSpec, Task};
 use minicloud_net::TaskNet;
-use minicloud_node::executor::{Executor, LogFn, RunTask, RunningTask, TaskError};
+use minicloud_node::executor::{Executor, LogFn, RunFile, RunTask, RunningTask, TaskError};
 
 /// Runs the node's tasks on an engine of its own.
 pub struct EngineExecutor {
@@ -62,12 +62,20 @@ impl Executor for EngineExecutor {
                 .into_iter()
                 .map(|mount| HostMount { host: mount.host, guest: mount.guest, read_only: mount.read_only })
                 .collect(),
-            files: Vec::new(),
+            files: run.files.into_iter().map(guest_file).collect(),
             log: whole_lines(log),
         };
         let task = self.engine.start(spec, &component, net).await.map_err(task_error)?;
         Ok(Arc::new(EngineTask(task)))
     }
+}
+
+fn guest_file(file: RunFile) -> GuestFile {
+    let kind = match file.kind {
+        FileKind::Secret => GuestFileKind::Secret,
+        FileKind::Config => GuestFileKind::Config,
+    };
+    GuestFile { kind, path: file.target, content: file.content.bytes().clone() }
 }
 
 /// The engine hands over whole lines without their end; the node's logs take bytes as they were written.

@@ -14,6 +14,7 @@ mod each;
 mod events;
 mod executor;
 mod exit;
+mod file;
 mod image;
 mod images;
 mod inspect;

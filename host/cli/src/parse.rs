@@ -3,6 +3,7 @@
 //! Each wrong value is one line that shows a right one.
 mod amount;
 mod duration;
+mod file_use;
 mod health;
 mod key_value;
 mod mount;
@@ -15,6 +16,7 @@ use ipnet::Ipv4Net;
 
 pub use amount::{cpu, ratio, size};
 pub use duration::duration_ms;
+pub use file_use::file_use;
 pub use health::health_http;
 pub use key_value::{EnvArg, KeyValue, env, env_file, key_value, resolve_env, scale};
 pub use mount::mount;

@@ -72,7 +72,7 @@ const RENAMED: &[(&str, &str)] = &[
 ];
 
 /// Flags that a later version will have.
-const FLAGS_LATER: &[&str] = &["--read-only", "--secret", "--config"];
+const FLAGS_LATER: &[&str] = &["--read-only"];
 
 /// Commands of Docker, and what to write here.
 const COMMANDS: &[(&str, &str)] = &[
@@ -114,8 +114,7 @@ const COMPOSE_VERBS: &[(&str, &str)] = &[
 ];
 
 /// Commands that a later version will have.
-const COMMANDS_LATER: &[&str] =
-    &["push", "pull", "secret", "config", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
+const COMMANDS_LATER: &[&str] = &["push", "pull", "top", "stats", "events", "recover", "ca", "unlock", "unlock-key", "update"];
 
 /// What to say of a flag that clap does not know; `None`: it is a mistake.
 pub fn flag(flag: &str) -> Option<String> {
@@ -157,7 +156,7 @@ mod tests {
         }
         assert_eq!(flag("--memory=64m").unwrap(), "--memory is not a flag of this command; write --limit-memory");
         assert!(flag("--health-cmd").unwrap().ends_with("use --health-http PATH or --health-tcp PORT"));
-        assert_eq!(flag("--secret").unwrap(), "--secret is not supported yet");
+        assert_eq!(flag("--read-only").unwrap(), "--read-only is not supported yet");
         assert_eq!(flag("--replica"), None);
     }
 

@@ -18,8 +18,6 @@ pub const TABLE_ELEMENTS_PER_TABLE_MAX: usize = 32_768;
 pub const HANDLES_MAX: usize = 65_536;
 /// Core instances of one component.
 pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 40;
-/// Bytes of a secret or config that one call reads.
-pub const FILE_READ_BYTES_MAX: usize = 64 << 10;
 /// Bytes of random data a guest may ask for at once.
 pub const RANDOM_BYTES_MAX: u64 = 16 << 20;
 
@@ -30,7 +28,7 @@ pub const COMPONENTS_LOADED_MAX: usize = 128;
 /// Files kept in the cache folder of one engine configuration.
 pub const CACHE_FILES_MAX: usize = 512;
 
-/// Bytes of a file that a guest's stream reads at a time; wasmtime-wasi gives no more.
+/// Bytes of a file that a guest reads at a time; wasmtime-wasi gives no more.
 pub const FILE_READ_BYTES: usize = 64 << 10;
 /// Bytes of a guest's stream that are written to a file at a time.
 pub const FILE_WRITE_BYTES: usize = 256 << 10;

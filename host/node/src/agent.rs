@@ -24,6 +24,7 @@ use tracing::{error, info};
 
 use crate::env::Clock;
 use crate::executor::{Executor, LogFn};
+use crate::files::FileSource;
 use crate::session::SessionHandle;
 use crate::volumes::Volumes;
 
@@ -46,6 +47,7 @@ pub struct AgentOptions {
     pub session: SessionHandle,
     pub executor: Arc<dyn Executor>,
     pub images: Arc<dyn ImageSource>,
+    pub files: Arc<dyn FileSource>,
     pub logs: Arc<dyn LogSink>,
     pub volumes: Arc<dyn Volumes>,
     /// Gets the routes of every view before the view is acknowledged.
@@ -85,6 +87,7 @@ impl Agent {
             session: options.session,
             preparer: Preparer::new(options.images, Arc::clone(&options.executor)),
             executor: options.executor,
+            files: options.files,
             volumes: options.volumes,
             logs: options.logs,
             switch: options.switch,

@@ -9,6 +9,7 @@ mod context;
 mod error;
 mod event;
 mod extract;
+mod file;
 mod image;
 mod lines;
 mod logs;
@@ -156,6 +157,14 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(connect::connect))
         .routes(routes!(volume::list, volume::create))
         .routes(routes!(volume::inspect, volume::remove))
+        .routes(routes!(file::secret::list, file::secret::create))
+        .routes(routes!(file::secret::inspect, file::secret::remove))
+        .routes(routes!(file::secret::update))
+        .routes(routes!(file::secret::declare))
+        .routes(routes!(file::config::list, file::config::create))
+        .routes(routes!(file::config::inspect, file::config::remove))
+        .routes(routes!(file::config::update))
+        .routes(routes!(file::config::declare))
         .routes(routes!(task::list))
         .routes(routes!(stats::stats))
         .routes(routes!(event::events))

@@ -12,6 +12,7 @@ use hyper::Method;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use minicloud_core::command::NodeChange;
+use minicloud_core::spec::FileKind;
 use minicloud_core::state::Role;
 
 use crate::api::socket;
@@ -182,6 +183,32 @@ impl Client {
     /// A raw stream to `host:port` as a task on that network would reach it; what `minicloud proxy` is made of.
     pub async fn connect_on_network(&self, network: &str, host: &str, port: u16) -> Result<NetworkStream> {
         self.upgrade(&format!("/v1/networks/{}/connect?host={}&port={port}", segment(network), segment(host))).await
+    }
+
+    /// All secrets, or all configs.
+    pub async fn files(&self, kind: FileKind) -> Result<Vec<FileSummary>> {
+        self.get(&format!("/v1/{kind}s")).await
+    }
+
+    pub async fn create_file(&self, kind: FileKind, file: &CreateFile) -> Result<Created> {
+        self.send(Method::POST, &format!("/v1/{kind}s"), file).await
+    }
+
+    /// A file with this content and these labels: the one that is there, or a new one under this name or one like it.
+    pub async fn declare_file(&self, kind: FileKind, file: &CreateFile) -> Result<DeclaredFile> {
+        self.send(Method::POST, &format!("/v1/{kind}s/declare"), file).await
+    }
+
+    pub async fn file(&self, kind: FileKind, name: &str) -> Result<FileDetail> {
+        self.get(&format!("/v1/{kind}s/{}", segment(name))).await
+    }
+
+    pub async fn update_file(&self, kind: FileKind, name: &str, change: &UpdateFile) -> Result<Changed> {
+        self.send(Method::POST, &format!("/v1/{kind}s/{}/update", segment(name)), change).await
+    }
+
+    pub async fn remove_file(&self, kind: FileKind, name: &str) -> Result<Changed> {
+        self.send(Method::DELETE, &format!("/v1/{kind}s/{}", segment(name)), &()).await
     }
 
     pub async fn volumes(&self) -> Result<Vec<VolumeSummary>> {

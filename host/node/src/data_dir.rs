@@ -3,7 +3,7 @@
 //! ```text
 //! minicloud.lock        held while the node runs; contains its process id
 //! node.json             node id, role, cluster, addresses
-//! identity/             node.key, node.crt, ca.crt, reset.key (mode 0600)
+//! identity/             node.key, node.crt, ca.crt, reset.key (mode 0600); on managers seal-*.key
 //! raft/                 raft-log.redb, state.redb (managers)
 //! ```
 //! Small files are replaced atomically. What is damaged is named, with what to do; nothing is repaired silently.
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::env::Random;
 use crate::identity::Identity;
 use crate::quic::ResetKey;
+use crate::seal::SealKeys;
 
 const LOCK: &str = "minicloud.lock";
 const NODE: &str = "node.json";
@@ -178,6 +179,12 @@ impl DataDir {
     fn identity_paths(&self) -> (PathBuf, PathBuf, PathBuf) {
         let folder = self.path.join(IDENTITY);
         (folder.join("node.crt"), folder.join("ca.crt"), folder.join("node.key"))
+    }
+
+    /// The keys that seal secrets, which managers keep.
+    pub fn seal_keys(&self) -> Result<SealKeys, DataDirError> {
+        create_dir(&self.path.join(IDENTITY))?;
+        SealKeys::open(&self.path.join(IDENTITY))
     }
 
     /// The key of QUIC's stateless resets; made when missing.

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use minicloud_core::id::TaskId;
-use minicloud_core::spec::Digest;
+use minicloud_core::spec::{Digest, FileKind};
 use minicloud_core::task::{Exit, LogStream, TaskUsage};
 use minicloud_net::TaskNet;
+
+use crate::files::Content;
 
 /// Runs components as tasks.
 #[async_trait]
@@ -68,6 +70,17 @@ pub struct RunTask {
     /// Requests that an HTTP component serves at once; `None`: the image's default.
     pub concurrency: Option<u32>,
     pub mounts: Vec<RunMount>,
+    pub files: Vec<RunFile>,
+}
+
+/// A secret or config that the task sees as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFile {
+    pub kind: FileKind,
+    /// Absolute path inside the task.
+    pub target: String,
+    pub mode: u32,
+    pub content: Arc<Content>,
 }
 
 /// A folder of the node that the task sees.

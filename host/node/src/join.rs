@@ -23,6 +23,7 @@ use crate::limits::JOIN_TIMEOUT;
 use crate::peers::{PeerError, Peers};
 use crate::quic::connect_newcomer;
 use crate::router::{JoinService, StreamService};
+use crate::seal::{SealKey, SealKeys, WireKey, have_key};
 use crate::token::{Secret, Token, role_of};
 use crate::transport::{BoxStream, LinkError, Peer, StreamKind};
 
@@ -53,9 +54,15 @@ struct Admission {
     address: SocketAddr,
     certificate: Vec<u8>,
     managers: Vec<(NodeId, SocketAddr)>,
+    /// For a manager: the key that seals secrets, if the cluster has one.
+    #[serde(default)]
+    seal_key: Option<WireKey>,
 }
 
 type Answer<T> = Result<T, Denied>;
+
+/// DER of a node's certificate and of the authority's.
+type Certificates = (Vec<u8>, Vec<u8>);
 
 /// Why a certificate was not given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +94,14 @@ pub struct Joined {
     /// Where others reach it.
     pub address: SocketAddr,
     pub managers: Vec<(NodeId, SocketAddr)>,
+    pub seal_key: Option<SealKey>,
+}
+
+/// A certificate that was renewed.
+pub struct Renewed {
+    pub identity: Identity,
+    /// For a manager: the key that seals secrets, if the cluster has one.
+    pub seal_key: Option<SealKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -136,17 +151,18 @@ async fn join_at(manager: SocketAddr, joining: &Joining) -> Result<Joined, JoinE
     })?;
     let certificate = CertificateDer::from(admission.certificate);
     let identity = key.into_identity(certificate, newcomer.authority().clone())?;
-    Ok(Joined { identity, epoch: admission.epoch, address: admission.address, managers: admission.managers })
+    let seal_key = admission.seal_key.and_then(WireKey::key);
+    Ok(Joined { identity, epoch: admission.epoch, address: admission.address, managers: admission.managers, seal_key })
 }
 
 /// Asks a manager for a new certificate, with the role that the state has now. The node keeps its id. With a worker's
 /// certificate in hand it is certain that the node does not vote.
-pub async fn renew(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError> {
+pub async fn renew(peers: &Peers, manager: NodeId) -> Result<Renewed, JoinError> {
     let unanswered = |_| Err(JoinError::Unreachable(format!("manager {manager} does not answer")));
     timeout(JOIN_TIMEOUT, renew_at(peers, manager)).await.unwrap_or_else(unanswered)
 }
 
-async fn renew_at(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError> {
+async fn renew_at(peers: &Peers, manager: NodeId) -> Result<Renewed, JoinError> {
     let lost = |error: io::Error| JoinError::Unreachable(error.to_string());
     let key = NodeKey::generate()?;
     let mut stream = peers.open(manager, StreamKind::Join).await?;
@@ -157,18 +173,37 @@ async fn renew_at(peers: &Peers, manager: NodeId) -> Result<Identity, JoinError>
         Denied::Refused(reason) => JoinError::Refused(reason),
         Denied::Later(reason) => JoinError::Unreachable(reason),
     })?;
-    Ok(key.into_identity(CertificateDer::from(certificate), CertificateDer::from(authority))?)
+    let identity = key.into_identity(CertificateDer::from(certificate), CertificateDer::from(authority))?;
+    // A manager of an older version sends none.
+    let seal_key = frame::read::<WireKey>(&mut stream).await.ok().flatten().and_then(WireKey::key);
+    Ok(Renewed { identity, seal_key })
 }
 
 /// Admits newcomers and renews members' certificates, on managers.
 pub struct JoinDesk {
     env: Env,
     cluster: Cluster,
+    peers: Peers,
+    seal_keys: SealKeys,
 }
 
 impl JoinDesk {
-    pub fn new(env: &Env, cluster: &Cluster) -> JoinDesk {
-        JoinDesk { env: env.clone(), cluster: cluster.clone() }
+    pub fn new(env: &Env, cluster: &Cluster, peers: &Peers, seal_keys: &SealKeys) -> JoinDesk {
+        JoinDesk { env: env.clone(), cluster: cluster.clone(), peers: peers.clone(), seal_keys: seal_keys.clone() }
+    }
+
+    /// What a new manager is given along. One that gets none here asks for it when it is one.
+    async fn seal_key(&self, state: &ClusterState, role: Role) -> Option<WireKey> {
+        if role != Role::Manager {
+            return None;
+        }
+        match have_key(&self.peers, &self.seal_keys, state).await {
+            Ok(key) => key.as_ref().map(WireKey::from),
+            Err(error) => {
+                warn!(%error, "a new manager does not get the key that seals secrets yet");
+                None
+            }
+        }
     }
 
     async fn admit(&self, remote: SocketAddr, request: JoinRequest) -> Answer<Admission> {
@@ -192,10 +227,11 @@ impl JoinDesk {
         info!(%node, %role, %address, "admitted a node");
         let managers = state.nodes.values().filter(|node| node.role == Role::Manager).map(|node| (node.id, node.address)).collect();
         let epoch = state.cluster.as_ref().map_or(0, |cluster| cluster.epoch);
-        Ok(Admission { node, role, cluster: founding.id, epoch, address, certificate: certificate.to_vec(), managers })
+        let seal_key = self.seal_key(&state, role).await;
+        Ok(Admission { node, role, cluster: founding.id, epoch, address, certificate: certificate.to_vec(), managers, seal_key })
     }
 
-    async fn renew(&self, peer: Peer, request: RenewRequest) -> Answer<(Vec<u8>, Vec<u8>)> {
+    async fn renew(&self, peer: Peer, request: RenewRequest) -> Answer<(Certificates, Option<WireKey>)> {
         let state = self.cluster.read().await?;
         let founding = &state.cluster.as_ref().ok_or_else(not_founded)?.founding;
         let removed =
@@ -209,7 +245,8 @@ impl JoinDesk {
         let subject = Subject { node: peer.node, role: row.role, cluster: founding.id, issued: state.index };
         let certificate = authority.sign(&request.request, subject, self.env.now())?;
         info!(node = %peer.node, role = %row.role, "renewed a certificate");
-        Ok((certificate.to_vec(), authority.certificate().to_vec()))
+        let seal_key = self.seal_key(&state, row.role).await;
+        Ok(((certificate.to_vec(), authority.certificate().to_vec()), seal_key))
     }
 }
 
@@ -231,7 +268,16 @@ impl StreamService for JoinDesk {
     async fn serve(&self, peer: Peer, mut stream: BoxStream) {
         let served = async {
             let request = frame::expect(&mut stream).await?;
-            reply(&mut stream, self.renew(peer, request).await).await
+            match self.renew(peer, request).await {
+                Ok((certificates, seal_key)) => {
+                    frame::write(&mut stream, &Answer::Ok(certificates)).await?;
+                    if let Some(key) = seal_key {
+                        frame::write(&mut stream, &key).await?;
+                    }
+                    stream.shutdown().await
+                }
+                Err(denied) => reply(&mut stream, Answer::<Certificates>::Err(denied)).await,
+            }
         };
         if let Err(error) = served.await {
             debug!(node = %peer.node, %error, "renewal ended");

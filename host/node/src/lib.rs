@@ -18,12 +18,14 @@ pub mod peers;
 pub mod quic;
 pub mod raft;
 pub mod router;
+pub mod seal;
 pub mod token;
 pub mod transport;
 
 pub mod agent;
 pub mod dispatcher;
 pub mod executor;
+pub mod files;
 pub mod leader;
 pub mod liveness;
 pub mod replicated;

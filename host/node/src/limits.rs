@@ -113,6 +113,22 @@ pub const CSR_BYTES_MAX: usize = 16 << 10;
 /// How long a joiner waits for the answer of one manager.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Keys that seal secrets which a manager keeps while its cluster has not chosen one.
+pub const SEAL_KEYS_MAX: usize = 16;
+/// How long a manager may take to hand out or to keep the key that seals secrets.
+pub const SEAL_KEY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Wait before a manager that lacks that key asks for it again.
+pub const SEAL_KEY_RETRY_DELAY: Duration = Duration::from_millis(1_000);
+
+/// How long a manager may take to hand out the secrets and configs of a task.
+pub const FILES_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a manager waits for the state in which the task was assigned.
+pub const FILE_CATCH_UP_MAX: Duration = Duration::from_secs(2);
+/// Wait before managers that could not hand out files are asked again.
+pub const FILES_RETRY_DELAY: Duration = Duration::from_millis(200);
+/// How long a task waits for its secrets and configs before it fails.
+pub const FILES_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// Components that are fetched and compiled at once.
 pub const PREPARES_MAX: usize = 4;
 /// How long a task may take to end once its grace has passed, and again once it was killed.

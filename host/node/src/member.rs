@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::cluster::{Cluster, ClusterError, ClusterSlot, ProposeError};
 use crate::data_dir::{DataDir, DataDirError, NodeFile};
 use crate::env::Env;
+use crate::files::{FileDesk, FileService};
 use crate::founding::{self, Founding};
 use crate::hello::Local;
 use crate::identity::IdentityError;
@@ -20,6 +21,7 @@ use crate::peers::Peers;
 use crate::quic::{self, Quic};
 use crate::raft::{StoreError, Tuning};
 use crate::router::{Allow, Services};
+use crate::seal::{SealKeyService, SealKeys};
 use crate::transport::{StreamKind, Transport};
 use minicloud_core::state::Role;
 
@@ -32,6 +34,8 @@ pub struct Member {
     pub peers: Peers,
     /// Filled on managers.
     pub cluster: ClusterSlot,
+    /// Of a manager: the key that seals secrets.
+    pub seal_keys: SealKeys,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +109,9 @@ pub async fn join(dir: &DataDir, socket: &UdpSocket, mut joining: Joining) -> Re
         contacts: joining.managers,
     };
     dir.write_identity(&joined.identity)?;
+    if let Some(key) = &joined.seal_key {
+        dir.seal_keys()?.keep(key)?;
+    }
     dir.write_node(&file)?;
     Ok(file)
 }
@@ -115,6 +122,7 @@ impl Member {
         let file = dir.node()?;
         let identity = dir.identity()?;
         let reset_key = dir.reset_key(&*env.random)?;
+        let seal_keys = dir.seal_keys()?;
         let listening = |source| MemberError::Listen { address: file.listen, source };
         let transport = Arc::new(Quic::new(socket, &identity, &reset_key, env.clock.clone()).map_err(listening)?);
         let role = identity.certified.role;
@@ -123,7 +131,7 @@ impl Member {
         // A manager may ask itself for a certificate.
         peers.learn(identity.certified.node, file.advertise, role);
         file.managers.iter().for_each(|(node, address)| peers.learn(*node, *address, Role::Manager));
-        let member = Member { env: env.clone(), dir, file, transport, peers, cluster: ClusterSlot::default() };
+        let member = Member { env: env.clone(), dir, file, transport, peers, cluster: ClusterSlot::default(), seal_keys };
         match role {
             Role::Manager => {
                 let cluster = member.take_part().await?;
@@ -132,7 +140,7 @@ impl Member {
                 }
             }
             // A demotion may have been cut short.
-            Role::Worker => member.dir.remove_raft()?,
+            Role::Worker => member.forget_managing()?,
         }
         Ok(member)
     }
@@ -148,20 +156,33 @@ impl Member {
         Ok(cluster)
     }
 
-    /// Stops taking part, as a worker, and removes log and state: they hold the key of the cluster's authority.
+    /// Stops taking part, as a worker, and removes log and state, which hold the key of the cluster's authority, and the key
+    /// that seals secrets.
     pub async fn stop_taking_part(&self) -> Result<(), MemberError> {
         if let Some(cluster) = self.cluster.get() {
             self.cluster.empty();
             cluster.shutdown().await;
         }
-        Ok(self.dir.remove_raft()?)
+        Ok(self.forget_managing()?)
+    }
+
+    /// Removes what only managers may have.
+    fn forget_managing(&self) -> Result<(), DataDirError> {
+        self.dir.remove_raft()?;
+        self.seal_keys.forget_but(None)
     }
 
     /// Adds to `services` what consensus and joining need, on a manager.
     pub fn services(&self, services: Services) -> Services {
         let Some(cluster) = self.cluster.get() else { return services };
-        let desk = Arc::new(JoinDesk::new(&self.env, &cluster));
-        cluster.serve(services).stream(StreamKind::Join, Allow::Members, desk.clone()).newcomers(desk)
+        let desk = Arc::new(JoinDesk::new(&self.env, &cluster, &self.peers, &self.seal_keys));
+        let files = FileDesk { cluster: cluster.clone(), peers: self.peers.clone(), keys: self.seal_keys.clone() };
+        cluster
+            .serve(services)
+            .stream(StreamKind::SealKey, Allow::Managers, SealKeyService::new(&self.seal_keys, &cluster))
+            .stream(StreamKind::File, Allow::Members, Arc::new(FileService(files)))
+            .stream(StreamKind::Join, Allow::Members, desk.clone())
+            .newcomers(desk)
     }
 
     /// On a manager: returns once it votes. The router must be running.

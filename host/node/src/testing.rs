@@ -9,11 +9,13 @@ use async_trait::async_trait;
 use minicloud_core::id::TaskId;
 use minicloud_core::spec::Digest;
 use minicloud_core::time::Timestamp;
+use minicloud_core::view::AssignedTask;
 use tokio::time::Instant;
 
 use crate::agent::{ImageSource, LogSink};
 use crate::env::{Clock, Random};
-use crate::executor::LogFn;
+use crate::executor::{LogFn, RunFile};
+use crate::files::{Content, FileSource};
 
 mod cluster;
 mod executor;
@@ -82,6 +84,36 @@ impl ImageSource for FakeImages {
             true => Err(format!("no node has image {digest}")),
             false => Ok(PathBuf::from("/")),
         }
+    }
+}
+
+/// Gives every secret and config its own name as content, unless told otherwise.
+#[derive(Default)]
+pub struct FakeFiles {
+    asked: Mutex<Vec<TaskId>>,
+    refusal: Mutex<Option<String>>,
+}
+
+impl FakeFiles {
+    pub fn refuse(&self, reason: &str) {
+        *lock(&self.refusal) = Some(reason.to_owned());
+    }
+
+    /// Tasks whose files were asked for.
+    pub fn asked(&self) -> Vec<TaskId> {
+        lock(&self.asked).clone()
+    }
+}
+
+#[async_trait]
+impl FileSource for FakeFiles {
+    async fn files(&self, assigned: &AssignedTask) -> Result<Vec<RunFile>, String> {
+        lock(&self.asked).push(assigned.id);
+        let refusal = lock(&self.refusal).clone();
+        let content = |name: &str| Arc::new(Content::new(name.as_bytes().to_vec().into()));
+        let files = assigned.template.files();
+        let run = files.map(|(kind, file)| RunFile { kind, target: file.target.clone(), mode: file.mode, content: content(&file.name) });
+        refusal.map_or_else(|| Ok(run.collect()), Err)
     }
 }
 

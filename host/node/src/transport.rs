@@ -37,10 +37,14 @@ pub enum StreamKind {
     Join = 8,
     /// One datagram between tasks that is too large for a packet.
     Datagram = 9,
+    /// The key that seals secrets, between managers.
+    SealKey = 10,
+    /// Secrets and configs, for the nodes of the tasks that have them.
+    File = 11,
 }
 
 impl StreamKind {
-    pub const ALL: [StreamKind; 9] = [
+    pub const ALL: [StreamKind; 11] = [
         StreamKind::Raft,
         StreamKind::Dispatcher,
         StreamKind::Forward,
@@ -50,6 +54,8 @@ impl StreamKind {
         StreamKind::Query,
         StreamKind::Join,
         StreamKind::Datagram,
+        StreamKind::SealKey,
+        StreamKind::File,
     ];
 
     pub fn from_byte(byte: u8) -> Option<StreamKind> {
@@ -59,8 +65,13 @@ impl StreamKind {
     /// Bulk never shares a congestion window with heartbeats.
     pub fn lane(self) -> Lane {
         match self {
-            StreamKind::Raft | StreamKind::Dispatcher | StreamKind::Forward | StreamKind::Query | StreamKind::Join => Lane::Control,
-            StreamKind::Overlay | StreamKind::Logs | StreamKind::Blob | StreamKind::Datagram => Lane::Data,
+            StreamKind::Raft
+            | StreamKind::Dispatcher
+            | StreamKind::Forward
+            | StreamKind::Query
+            | StreamKind::Join
+            | StreamKind::SealKey => Lane::Control,
+            StreamKind::Overlay | StreamKind::Logs | StreamKind::Blob | StreamKind::Datagram | StreamKind::File => Lane::Data,
         }
     }
 }

@@ -97,6 +97,8 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
         hostname: service.hostname.clone(),
         args: service.args.clone(),
         mounts: service.mounts.iter().map(mount).collect(),
+        secrets: Vec::new(),
+        configs: Vec::new(),
         limit_memory_bytes: given(service.resources.limit_memory_bytes),
         limit_cpu_millis: millis(service.resources.limit_cpu_millis),
         reserve_memory_bytes: given(service.resources.reserve_memory_bytes),

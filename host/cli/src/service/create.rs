@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference};
-use minicloud_node::api::types::{CreateService, Mode};
+use minicloud_node::api::types::{CreateService, FileUse, Mode};
 use minicloud_node::client::Client;
 
 use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, misplaced, mode};
@@ -63,6 +63,12 @@ pub struct Create {
     /// Volume, or folder of the node, to mount: type=volume|bind,source=NAME|PATH,target=PATH[,readonly]
     #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
     mount: Vec<Mount>,
+    /// Secret that tasks read at /run/secrets/NAME: NAME, or source=NAME,target=PATH,mode=0400
+    #[arg(long, value_name = "SECRET", value_parser = parse::file_use)]
+    secret: Vec<FileUse>,
+    /// Config that tasks read at /NAME: NAME, or source=NAME,target=PATH,mode=0444
+    #[arg(long, value_name = "CONFIG", value_parser = parse::file_use)]
+    config: Vec<FileUse>,
     /// Where tasks may run, for example node.role==worker or node.labels.disk!=hdd
     #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
     constraint: Vec<Constraint>,
@@ -144,6 +150,8 @@ impl Create {
             hostname: self.hostname,
             args,
             mounts: self.mount,
+            secrets: self.secret,
+            configs: self.config,
             limit_memory_bytes: self.resources.limit_memory,
             limit_cpu_millis: self.resources.limit_cpu,
             reserve_memory_bytes: self.resources.reserve_memory,
@@ -197,7 +205,7 @@ mod tests {
     fn every_flag_reaches_the_request() {
         let service = read(
             "--name web --replicas 3 --network a --network b -p 8000:80 -p 9000-9001:90-91 -e A=1 -e A=2 --env B= --hostname h \
-             --mount type=volume,source=data,target=/data --limit-memory 64m --limit-cpu 0.5 --reserve-memory 32m --reserve-cpu 0.1 \
+             --mount type=volume,source=data,target=/data --secret password --config source=settings,target=/etc/web,mode=0400 --limit-memory 64m --limit-cpu 0.5 --reserve-memory 32m --reserve-cpu 0.1 \
              --concurrency 1 --http-port 8080 --restart-condition on-failure --restart-delay 5s --restart-max-attempts 3 --restart-window 1m \
              --stop-grace-period 2s --constraint node.role==worker -l x=y --label z --endpoint-mode dnsrr --update-parallelism 2 \
              --update-delay 1s --update-order stop-first --update-monitor 3s --update-failure-action rollback --update-max-failure-ratio 0.1 \
@@ -217,6 +225,8 @@ mod tests {
             ],
             "env": {"A": "2", "B": ""}, "hostname": "h", "args": [],
             "mounts": [{"kind": "volume", "source": "data", "target": "/data", "read_only": false}],
+            "secrets": [{"source": "password", "target": null, "mode": null}],
+            "configs": [{"source": "settings", "target": "/etc/web", "mode": 256}],
             "limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500, "reserve_memory_bytes": 32 << 20, "reserve_cpu_millis": 100,
             "concurrency": 1, "http_port": 8080, "constraints": ["node.role==worker"], "labels": {"x": "y", "z": ""},
             "replicas_max_per_node": 2, "placement_preferences": ["spread=node.labels.zone"],

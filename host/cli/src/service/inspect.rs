@@ -1,7 +1,7 @@
 //! `service inspect`
 use clap::Args;
 use minicloud_core::spec::{
-    EndpointMode, FailureAction, HealthCheck, HealthProbe, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder,
+    EndpointMode, FailureAction, FileReference, HealthCheck, HealthProbe, Mount, RestartCondition, ServiceMode, UpdateConfig, UpdateOrder,
 };
 use minicloud_core::state::UpdateProgress;
 use minicloud_node::api::types::{JobCount, PortProblem, ServiceDetail, ServiceVip};
@@ -38,6 +38,7 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
     let rolling = |update: &UpdateConfig| if service.summary.mode.is_job() { String::new() } else { rolling(update) };
     let vip = |vip: &ServiceVip| format!("{} {}", vip.network, vip.address.map_or_else(String::new, |address| address.to_string()));
     let mount = |mount: &Mount| format!("{} at {}{}", mount.source, mount.target, if mount.read_only { " (read-only)" } else { "" });
+    let file = |file: &FileReference| format!("{} at {}", file.name, file.target);
     let env: Vec<String> = task.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let problem = |problem: &PortProblem| format!("{} on {}: {}", problem.listen, problem.node, problem.error);
     let limits = &task.resources;
@@ -57,6 +58,8 @@ fn pretty(service: &ServiceDetail, now_ms: u64) -> String {
         ("Environment", env.join(" ")),
         ("Hostname", task.hostname.clone().unwrap_or_default()),
         ("Mounts", joined(&task.mounts, mount)),
+        ("Secrets", joined(&task.secrets, file)),
+        ("Configs", joined(&task.configs, file)),
         ("Constraints", joined(&task.constraints, ToString::to_string)),
         ("Spread", joined(&task.placement.preferences, ToString::to_string)),
         ("Most per node", some(task.placement.replicas_max_per_node, |most| most.to_string())),
@@ -160,6 +163,7 @@ mod tests {
                 "task": {
                     "image": {"name": "redis", "digest": digest}, "args": ["--appendfsync", "always"], "env": {"A": "1"},
                     "mounts": [{"volume": "data", "target": "/data", "read_only": true}], "constraints": ["node.role==worker"],
+                    "secrets": [{"id": "000000000002", "name": "password", "target": "/run/secrets/password"}],
                     "health": {"probe": {"http": {"path": "/up"}}, "interval_ms": 2000, "start_period_ms": 3000},
                     "placement": {"replicas_max_per_node": 2, "preferences": ["spread=node.labels.zone"]},
                     "resources": {"limit_memory_bytes": 64 << 20, "limit_cpu_millis": 500},
@@ -187,6 +191,7 @@ Image:              redis ({digest})
 Args:               --appendfsync always
 Environment:        A=1
 Mounts:             data at /data (read-only)
+Secrets:            password at /run/secrets/password
 Constraints:        node.role==worker
 Spread:             spread=node.labels.zone
 Most per node:      2

@@ -2,7 +2,7 @@
 use anyhow::bail;
 use clap::Args;
 use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference};
-use minicloud_node::api::types::{Mode, UpdateService};
+use minicloud_node::api::types::{FileUse, Mode, UpdateService};
 use minicloud_node::client::Client;
 
 use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, mode};
@@ -86,6 +86,18 @@ pub struct Update {
     /// Remove the mount at this path
     #[arg(long, value_name = "TARGET")]
     mount_rm: Vec<String>,
+    /// Give the tasks a secret, see 'service create'; one with the same target takes the place of the old one
+    #[arg(long, value_name = "SECRET", value_parser = parse::file_use)]
+    secret_add: Vec<FileUse>,
+    /// Take a secret from the tasks
+    #[arg(long, value_name = "NAME")]
+    secret_rm: Vec<String>,
+    /// Give the tasks a config, see 'service create'; one with the same target takes the place of the old one
+    #[arg(long, value_name = "CONFIG", value_parser = parse::file_use)]
+    config_add: Vec<FileUse>,
+    /// Take a config from the tasks
+    #[arg(long, value_name = "NAME")]
+    config_rm: Vec<String>,
     /// Hostname of the tasks
     #[arg(long)]
     hostname: Option<String>,
@@ -156,6 +168,10 @@ impl Update {
             args: self.args.map(|arguments| arguments.0),
             mounts_add: self.mount_add,
             mounts_rm: self.mount_rm,
+            secrets_add: self.secret_add,
+            secrets_rm: self.secret_rm,
+            configs_add: self.config_add,
+            configs_rm: self.config_rm,
             limit_memory_bytes: self.resources.limit_memory,
             limit_cpu_millis: self.resources.limit_cpu,
             reserve_memory_bytes: self.resources.reserve_memory,
@@ -221,6 +237,10 @@ mod tests {
             "--constraint-rm=node.role!=worker",
             "--mount-add=source=data,target=/data",
             "--mount-rm=/old",
+            "--secret-add=source=new,target=password",
+            "--secret-rm=old",
+            "--config-add=settings",
+            "--config-rm=past",
             "--hostname=h",
             "--endpoint-mode=dnsrr",
             "--limit-memory=0",
@@ -255,6 +275,10 @@ mod tests {
             constraints_rm: vec!["node.role!=worker".into()],
             mounts_add: vec![parse::mount("source=data,target=/data").unwrap()],
             mounts_rm: vec!["/old".into()],
+            secrets_add: vec![parse::file_use("source=new,target=password").unwrap()],
+            secrets_rm: vec!["old".into()],
+            configs_add: vec![parse::file_use("settings").unwrap()],
+            configs_rm: vec!["past".into()],
             hostname: Some("h".into()),
             endpoint_mode: Some(EndpointMode::Dnsrr),
             limit_memory_bytes: Some(0),

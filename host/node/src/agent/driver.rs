@@ -25,7 +25,8 @@ use super::mounts::{self, Mounts};
 use super::prepare::Preparer;
 use super::running::RunningTasks;
 use crate::env::Clock;
-use crate::executor::{Executor, RunTask, RunningTask, TaskError};
+use crate::executor::{Executor, RunFile, RunTask, RunningTask, TaskError};
+use crate::files::FileSource;
 use crate::limits::{HALT_GRACE_MAX, KILL_WAIT};
 use crate::session::SessionHandle;
 use crate::volumes::Volumes;
@@ -47,6 +48,7 @@ pub(super) struct Tools {
     pub(super) session: SessionHandle,
     pub(super) preparer: Arc<Preparer>,
     pub(super) executor: Arc<dyn Executor>,
+    pub(super) files: Arc<dyn FileSource>,
     pub(super) volumes: Arc<dyn Volumes>,
     pub(super) logs: Arc<dyn LogSink>,
     pub(super) switch: Switch,
@@ -55,7 +57,7 @@ pub(super) struct Tools {
 
 /// How a step ended, with what it made.
 enum StepEnd {
-    Prepared(Result<PathBuf, TaskError>),
+    Prepared(Result<(PathBuf, Vec<RunFile>), TaskError>),
     StartDue,
     Mounted(Result<Mounts, TaskError>),
     Started(Result<Arc<dyn RunningTask>, TaskError>),
@@ -69,6 +71,8 @@ enum StepEnd {
 #[derive(Default)]
 struct Held {
     component: Option<PathBuf>,
+    /// Kept while the task runs, so that others of this node which have them need not ask.
+    files: Vec<RunFile>,
     mounts: Mounts,
     net: Option<TaskNet>,
     running: Option<Arc<dyn RunningTask>>,
@@ -158,7 +162,10 @@ impl Driver {
 
     fn step_ended(&mut self, end: StepEnd) -> Option<Event> {
         Some(match end {
-            StepEnd::Prepared(component) => Event::Prepared(component.map(|path| self.held.component = Some(path))),
+            StepEnd::Prepared(prepared) => Event::Prepared(prepared.map(|(path, files)| {
+                self.held.component = Some(path);
+                self.held.files = files;
+            })),
             StepEnd::StartDue => Event::StartDue,
             StepEnd::Mounted(mounts) => Event::Mounted(mounts.map(|mounts| self.held.mounts = mounts)),
             StepEnd::Started(running) => Event::Started(running.map(|running| self.keep(running))),
@@ -189,7 +196,7 @@ impl Driver {
                     self.tools.session.report(self.task, status);
                 }
             }
-            Action::Prepare => return self.prepare(&assigned),
+            Action::Prepare => return self.prepare(assigned),
             Action::WaitUntil(due) => self.step = Some(wait_until(due, self.tools.clock.now())),
             Action::Mount => return self.mount(&assigned),
             Action::Start => self.start(&assigned),
@@ -204,14 +211,29 @@ impl Driver {
         None
     }
 
-    fn prepare(&mut self, assigned: &AssignedTask) -> Option<Event> {
+    fn prepare(&mut self, assigned: Arc<AssignedTask>) -> Option<Event> {
         let digest = assigned.template.image.digest;
-        if let Some(path) = self.tools.preparer.ready(digest) {
+        let ready = self.tools.preparer.ready(digest);
+        if let Some(path) = ready.clone().filter(|_| assigned.template.files().next().is_none()) {
             self.held.component = Some(path);
             return Some(Event::Prepared(Ok(())));
         }
-        let preparer = Arc::clone(&self.tools.preparer);
-        self.step = Some(Box::pin(async move { StepEnd::Prepared(preparer.prepare(digest).await) }));
+        let (preparer, files) = (Arc::clone(&self.tools.preparer), Arc::clone(&self.tools.files));
+        self.step = Some(Box::pin(async move {
+            let component = async {
+                match ready {
+                    Some(path) => Ok(path),
+                    None => preparer.prepare(digest).await,
+                }
+            };
+            let files = async {
+                match assigned.template.files().next() {
+                    None => Ok(Vec::new()),
+                    Some(_) => files.files(&assigned).await.map_err(TaskError::new),
+                }
+            };
+            StepEnd::Prepared(tokio::try_join!(component, files))
+        }));
         None
     }
 
@@ -255,6 +277,7 @@ impl Driver {
             http_port: template.http_port,
             concurrency: template.concurrency,
             mounts: std::mem::take(&mut self.held.mounts.run),
+            files: self.held.files.clone(),
         }
     }
 

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
 use crate::cluster::{Cluster, ClusterSlot, ProposeError};
-use crate::env::Clock;
+use crate::env::{Clock, Random};
 use crate::executor::Executor;
 use crate::images::Images;
 use crate::limits::PROPOSE_TIMEOUT;
 use crate::logs::Logs;
 use crate::node::Addresses;
 use crate::peers::Peers;
+use crate::seal::SealKeys;
 use crate::session::SessionHandle;
 use crate::usage::{self, LocalFacts, Query, QueryAnswer};
 
@@ -28,7 +29,10 @@ pub struct NodeApi {
     /// Filled on managers.
     pub cluster: ClusterSlot,
     pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
     pub peers: Peers,
+    /// Of a manager: the key that seals secrets.
+    pub seal_keys: SealKeys,
     pub images: Images,
     /// Says whether a component can run.
     pub executor: Arc<dyn Executor>,

@@ -4,6 +4,7 @@
 mod cluster;
 mod declared;
 mod event;
+mod file;
 mod image;
 mod logs;
 mod network;
@@ -20,6 +21,7 @@ use minicloud_core::id::Index;
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
 pub use declared::{Declared, Outcome};
 pub use event::{EventLine, EventQuery};
+pub use file::{Base64, CreateFile, DeclaredFile, FileDetail, FileSummary, FileUse, UpdateFile};
 pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage, Transfer, TransferImage};
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};

@@ -10,7 +10,7 @@ use super::{Member, MemberError};
 use crate::data_dir::NodeFile;
 use crate::env::Env;
 use crate::identity::{Authority, Identity, NodeKey, Subject};
-use crate::join::{self, JoinError};
+use crate::join::{self, JoinError, Renewed};
 
 /// Share of a certificate's life after which it is renewed, in percent: at least, and less than.
 const RENEW_PERCENT: std::ops::Range<u64> = 50..80;
@@ -19,8 +19,12 @@ impl Member {
     /// Gets a new certificate now, with the role that the state has, and uses it from here on. Streams that are open
     /// go on. Begins and ends no consensus.
     pub async fn renew(&self) -> Result<Role, MemberError> {
-        let identity = self.ask_managers().await?;
-        self.use_identity(&identity)
+        let Renewed { identity, seal_key } = self.ask_managers().await?;
+        let role = self.use_identity(&identity)?;
+        if let Some(key) = seal_key.filter(|_| role == Role::Manager) {
+            self.seal_keys.keep(&key)?;
+        }
+        Ok(role)
     }
 
     /// Managers whose certificates all ran out could never meet again, so each makes itself one: it has the authority's
@@ -43,7 +47,7 @@ impl Member {
         let (before, role) = (self.role(), identity.certified.role);
         if before == Role::Worker {
             // What an earlier time as a manager left behind must not come alive again.
-            self.dir.remove_raft()?;
+            self.forget_managing()?;
         }
         self.dir.write_identity(identity)?;
         if role != before {
@@ -63,7 +67,7 @@ impl Member {
     }
 
     /// The others first: a manager that is being demoted has nothing to say any more.
-    async fn ask_managers(&self) -> Result<Identity, JoinError> {
+    async fn ask_managers(&self) -> Result<Renewed, JoinError> {
         let mut managers: Vec<NodeId> = self.peers.managers().into_iter().map(|(node, _)| node).collect();
         if self.cluster.get().is_some() {
             managers.push(self.peers.local().node());

@@ -34,6 +34,7 @@ impl Duties {
         tokio::spawn(leader.run(end.clone()));
         let dispatcher = Dispatcher::new(DispatcherOptions { replicated, liveness });
         tokio::spawn(dispatcher.clone().run(end.clone()));
+        tokio::spawn(member.seal_keys.clone().follow(member.peers.clone(), cluster.clone(), end.clone()));
         let local = member.peers.local();
         self.own_dispatcher.fill(Peer { node: local.node(), role: Role::Manager, address: local.address() }, dispatcher.clone());
         let services = member.services(self.common.clone());

@@ -20,6 +20,7 @@ use crate::agent::{Agent, AgentOptions};
 use crate::api::{Api, NodeApi};
 use crate::cluster::ProposeError;
 use crate::dns::Dns;
+use crate::files::{ClusterFiles, Held};
 use crate::images::{BlobService, ImageKeeper, Images};
 use crate::ingress::{Ingress, IngressOptions};
 use crate::logs::{Logs, LogsService};
@@ -62,12 +63,20 @@ impl Parts {
         let logs = Logs::open(&folder.join("logs"), member.env.clock.clone())?;
         let switch = Switch::new(peers.local().node(), Arc::new(Overlay::new(Arc::new(peers.clone()))));
         let volumes = Arc::new(LocalVolumes::new(folder.join("volumes")));
+        let files = ClusterFiles {
+            peers: peers.clone(),
+            session: session_handle.clone(),
+            cluster: member.cluster.clone(),
+            keys: member.seal_keys.clone(),
+            held: Held::default(),
+        };
         let (agent, running) = Agent::new(AgentOptions {
             node: peers.local().node(),
             clock: member.env.clock.clone(),
             session: session_handle.clone(),
             executor: options.executor.clone(),
             images: Arc::new(images.clone()),
+            files: Arc::new(files),
             logs: Arc::new(logs.clone()),
             volumes: volumes.clone(),
             switch: switch.clone(),
@@ -100,7 +109,9 @@ impl Parts {
         let api = NodeApi {
             cluster: member.cluster.clone(),
             clock: member.env.clock.clone(),
+            random: member.env.random.clone(),
             peers,
+            seal_keys: member.seal_keys.clone(),
             images,
             executor: options.executor,
             logs: logs.clone(),

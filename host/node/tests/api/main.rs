@@ -4,6 +4,7 @@ mod executor;
 mod world;
 
 mod errors;
+mod files;
 mod health;
 mod jobs;
 mod many;

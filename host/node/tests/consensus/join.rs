@@ -165,7 +165,7 @@ async fn a_member_renews_its_certificate_and_keeps_its_id() {
     let folders = Folders::new();
     let first = Node::found(folders.path("first")).await;
     let worker = Node::join(folders.path("worker"), first.token(Role::Worker).await, &[first.address()]).await;
-    let renewed = minicloud_node::join::renew(&worker.member.peers, first.id()).await.unwrap();
+    let renewed = minicloud_node::join::renew(&worker.member.peers, first.id()).await.unwrap().identity;
     assert_eq!(renewed.certified.node, worker.id());
     worker.member.transport.set_identity(&renewed).unwrap();
     worker.member.dir.write_identity(&renewed).unwrap();

@@ -5,4 +5,5 @@ mod growth;
 mod harness;
 mod join;
 mod renewal;
+mod seal;
 mod storage;

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minicloud_core::id::{Index, NodeId, ServiceId, TaskId, VolumeId};
-use minicloud_core::spec::{Digest, Image, Mount, MountKind, TaskTemplate};
+use minicloud_core::id::{FileId, Index, NodeId, ServiceId, TaskId, VolumeId};
+use minicloud_core::spec::{Digest, FileReference, Image, Mount, MountKind, TaskTemplate};
 use minicloud_core::state::Slot;
 use minicloud_core::task::{Exit, TaskState};
 use minicloud_core::view::{AssignedTask, NodeView};
@@ -12,7 +12,7 @@ use minicloud_net::{NoUplink, Switch};
 use minicloud_node::agent::{Agent, AgentOptions, RunningTasks};
 use minicloud_node::env::Clock;
 use minicloud_node::session::SessionHandle;
-use minicloud_node::testing::{Behaviour, FakeExecutor, FakeImages, NoLogs, TestClock};
+use minicloud_node::testing::{Behaviour, FakeExecutor, FakeFiles, FakeImages, NoLogs, TestClock};
 use minicloud_node::volumes::{LocalVolumes, Volumes};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -24,6 +24,7 @@ struct Bench {
     session: SessionHandle,
     executor: Arc<FakeExecutor>,
     images: Arc<FakeImages>,
+    files: Arc<FakeFiles>,
     volumes: Arc<LocalVolumes>,
     running: RunningTasks,
     clock: Arc<dyn Clock>,
@@ -55,6 +56,7 @@ impl Bench {
     fn new() -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let (session, executor, clock) = (SessionHandle::detached(), FakeExecutor::new(), TestClock::new());
+        let files = Arc::new(FakeFiles::default());
         let (images, volumes) = (Arc::new(FakeImages::default()), Arc::new(LocalVolumes::new(folder.path().into())));
         let (agent, running) = Agent::new(AgentOptions {
             node: NodeId(1),
@@ -62,6 +64,7 @@ impl Bench {
             session: session.clone(),
             executor: executor.clone(),
             images: images.clone(),
+            files: files.clone(),
             logs: Arc::new(NoLogs),
             volumes: volumes.clone(),
             switch: Switch::new(NodeId(1), Arc::new(NoUplink)),
@@ -70,7 +73,7 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let agent = tokio::spawn(agent.run(shutdown.clone()));
         let (tasks, index) = (BTreeMap::new(), 0);
-        Bench { session, executor, images, volumes, running, clock, shutdown, agent, tasks, index, _folder: folder }
+        Bench { session, executor, images, files, volumes, running, clock, shutdown, agent, tasks, index, _folder: folder }
     }
 
     fn put(&mut self, mut task: AssignedTask) -> Index {
@@ -303,6 +306,30 @@ async fn a_missing_volume_is_a_rejection() {
     bench.put(task);
     bench.reaches(1, TaskState::Rejected).await;
     assert_eq!(bench.message(1), "volume 'data' does not exist");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_starts_with_its_secrets_or_not_at_all() {
+    let mut bench = Bench::new();
+    let having = |id| {
+        let mut task = task(id);
+        let (name, target) = ("password".to_owned(), "/run/secrets/password".to_owned());
+        Arc::make_mut(&mut task.template).secrets = vec![FileReference { id: FileId(5), name, target, mode: 0o400 }];
+        task
+    };
+    bench.put(task(1));
+    bench.put(having(2));
+    bench.reaches(2, TaskState::Running).await;
+    assert_eq!(bench.files.asked(), [TaskId(2)], "who has none asks for none");
+    let run = bench.executor.run_of(TaskId(2)).unwrap();
+    let [file] = run.files.as_slice() else { panic!("{run:?}") };
+    assert_eq!((file.target.as_str(), file.mode, &**file.content.bytes()), ("/run/secrets/password", 0o400, &b"password"[..]));
+    assert!(format!("{:?}", file.content) == "(8 bytes)", "the content is not shown");
+
+    bench.files.refuse("secret 'password' does not exist any more");
+    bench.put(having(3));
+    bench.reaches(3, TaskState::Rejected).await;
+    assert_eq!(bench.message(3), "secret 'password' does not exist any more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use minicloud_node::env::{Clock, Random};
 use minicloud_node::leader::{Leader, LeaderOptions};
 use minicloud_node::liveness::LivenessHandle;
 use minicloud_node::session::{Manager, Session, SessionHandle, SessionOptions};
-use minicloud_node::testing::{FakeCluster, FakeExecutor, FakeImages, FakeStreams, NoLogs, TestClock, TestRandom};
+use minicloud_node::testing::{FakeCluster, FakeExecutor, FakeFiles, FakeImages, FakeStreams, NoLogs, TestClock, TestRandom};
 use minicloud_node::transport::Peer;
 use minicloud_node::volumes::LocalVolumes;
 use tempfile::TempDir;
@@ -112,6 +112,7 @@ impl World {
             session: handle.clone(),
             executor: executor.clone(),
             images: Arc::new(FakeImages::default()),
+            files: Arc::new(FakeFiles::default()),
             logs: Arc::new(NoLogs),
             volumes: Arc::new(LocalVolumes::new(self.folder.path().join(node.to_string()))),
             switch: Switch::new(node, Arc::new(NoUplink)),

@@ -11,7 +11,7 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 use super::tree::{Node, Opening, Refusal};
 use super::{Fd, FilesView};
-use crate::limits::FILE_READ_BYTES_MAX;
+use crate::limits::FILE_READ_BYTES;
 
 /// The entries of a folder that were not read yet, behind a handle.
 struct Entries(std::sync::Mutex<std::vec::IntoIter<DirectoryEntry>>);
@@ -132,7 +132,7 @@ impl HostDescriptor for FilesView<'_> {
         let Some(node) = self.node(&fd) else { return HostDescriptor::read(&mut self.volumes, fd, len, offset).await };
         let mut rest = told(node.from(offset))?;
         let at_end = rest.is_empty();
-        rest.truncate(usize::try_from(len).unwrap_or(usize::MAX).min(FILE_READ_BYTES_MAX));
+        rest.truncate(usize::try_from(len).unwrap_or(usize::MAX).min(FILE_READ_BYTES));
         Ok((rest.to_vec(), at_end))
     }
 

@@ -3,15 +3,16 @@
 //! What a spec may say is checked where it is applied; here is only what needs names.
 use std::collections::BTreeMap;
 
+use minicloud_core::command::Rejection;
 use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
-    Constraint, Image, Mount, MountKind, NetworkAttachment, Placement, PlacementPreference, PublishMode, PublishedPort, RestartPolicy,
-    ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
+    Constraint, FILE_MODE_DEFAULT, FileKind, FileReference, Image, Mount, MountKind, NetworkAttachment, Placement, PlacementPreference,
+    PublishMode, PublishedPort, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
 };
 use minicloud_core::state::{ClusterState, Service};
 
 use super::super::error::ApiError;
-use super::super::types::{CreateService, Mode, UpdateService};
+use super::super::types::{CreateService, FileUse, Mode, UpdateService};
 use crate::images::ImageDefaults;
 
 pub fn create(state: &ClusterState, request: CreateService, image: Image, defaults: ImageDefaults) -> Result<ServiceSpec, ApiError> {
@@ -40,6 +41,8 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
             env: defaults.env.into_iter().chain(request.env).collect(),
             hostname: request.hostname,
             mounts,
+            secrets: references(state, FileKind::Secret, &request.secrets)?,
+            configs: references(state, FileKind::Config, &request.configs)?,
             http_port: request.http_port.or(defaults.http_port).unwrap_or(template.http_port),
             concurrency: request.concurrency.or(defaults.concurrency),
             resources,
@@ -87,6 +90,8 @@ pub fn update(
         spec.task.concurrency = spec.task.concurrency.or(defaults.concurrency);
     }
     change_template(&mut spec.task, request)?;
+    change_files(state, &mut spec.task.secrets, FileKind::Secret, &request.secrets_add, &request.secrets_rm)?;
+    change_files(state, &mut spec.task.configs, FileKind::Config, &request.configs_add, &request.configs_rm)?;
     change_networks(state, &mut spec, request)?;
     change_ports(&mut spec.ports, request)?;
     remove_keys(&mut spec.labels, &request.labels_rm, "label")?;
@@ -197,6 +202,47 @@ fn change_template(task: &mut TaskTemplate, request: &UpdateService) -> Result<(
     Ok(())
 }
 
+fn change_files(
+    state: &ClusterState,
+    files: &mut Vec<FileReference>,
+    kind: FileKind,
+    added: &[FileUse],
+    removed: &[String],
+) -> Result<(), ApiError> {
+    for name in removed {
+        let id = state.find_file(kind, name).ok().map(|file| file.id);
+        let fits = |file: &FileReference| file.name == *name || Some(file.id) == id;
+        remove_one(files, fits, || format!("the service has no {kind} '{name}'"))?;
+    }
+    for file in references(state, kind, added)? {
+        // The same target given again is a change of it.
+        files.retain(|old| old.target != file.target);
+        files.push(file);
+    }
+    Ok(())
+}
+
+fn references(state: &ClusterState, kind: FileKind, uses: &[FileUse]) -> Result<Vec<FileReference>, ApiError> {
+    uses.iter().map(|file| reference(state, kind, file)).collect()
+}
+
+/// From now on it is this very file, whatever gets its name.
+fn reference(state: &ClusterState, kind: FileKind, file: &FileUse) -> Result<FileReference, ApiError> {
+    let row = state.find_file(kind, &file.source).map_err(|rejection| match rejection {
+        Rejection::NotFound(_) => {
+            let name = &file.source;
+            ApiError::not_found(format!("no {kind} '{name}': create it with 'minicloud {kind} create {name} FILE'"))
+        }
+        rejection => rejection.into(),
+    })?;
+    let name = row.spec.name.clone();
+    let target = match file.target.as_deref() {
+        Some(target) if target.starts_with('/') => target.to_owned(),
+        target => format!("{}{}", kind.folder(), target.unwrap_or(&name)),
+    };
+    Ok(FileReference { id: row.id, name, target, mode: file.mode.unwrap_or(FILE_MODE_DEFAULT) })
+}
+
 fn change_placement(placement: &mut Placement, request: &UpdateService) -> Result<(), ApiError> {
     placement.replicas_max_per_node = request.replicas_max_per_node.unwrap_or(placement.replicas_max_per_node);
     for preference in preferences(&request.placement_preferences_rm)? {
@@ -296,7 +342,7 @@ fn attachable(state: &ClusterState, names: &[String]) -> Result<(), ApiError> {
 fn find_network(state: &ClusterState, name: &str) -> Result<NetworkId, ApiError> {
     match state.find_network(name) {
         Ok(network) => Ok(network.id),
-        Err(minicloud_core::command::Rejection::NotFound(_)) => {
+        Err(Rejection::NotFound(_)) => {
             Err(ApiError::not_found(format!("no network '{name}': create it with 'minicloud network create {name}'")))
         }
         Err(rejection) => Err(rejection.into()),

@@ -14,6 +14,8 @@ use minicloud_core::state::{UpdateProgress, UpdateState};
 use minicloud_core::task::TaskState;
 use minicloud_core::time::Timestamp;
 
+use super::FileUse;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceSummary {
     pub id: ServiceId,
@@ -149,6 +151,10 @@ pub struct CreateService {
     #[serde(default)]
     pub mounts: Vec<Mount>,
     #[serde(default)]
+    pub secrets: Vec<FileUse>,
+    #[serde(default)]
+    pub configs: Vec<FileUse>,
+    #[serde(default)]
     pub limit_memory_bytes: Option<u64>,
     #[serde(default)]
     pub limit_cpu_millis: Option<u32>,
@@ -223,6 +229,16 @@ pub struct UpdateService {
     /// By target path inside the task.
     #[serde(default)]
     pub mounts_rm: Vec<String>,
+    #[serde(default)]
+    pub secrets_add: Vec<FileUse>,
+    /// By name or id.
+    #[serde(default)]
+    pub secrets_rm: Vec<String>,
+    #[serde(default)]
+    pub configs_add: Vec<FileUse>,
+    /// By name or id.
+    #[serde(default)]
+    pub configs_rm: Vec<String>,
     /// 0: the default.
     #[serde(default)]
     pub limit_memory_bytes: Option<u64>,
