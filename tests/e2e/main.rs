@@ -26,6 +26,7 @@ mod rates;
 mod redis_library;
 mod registry;
 mod run;
+mod secrets;
 mod support;
 mod tutorial;
 mod udp;

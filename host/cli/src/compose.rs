@@ -4,6 +4,7 @@
 //! the same parts.
 pub mod declare;
 pub mod disk;
+pub mod files;
 pub mod image;
 pub mod project;
 pub mod wait;

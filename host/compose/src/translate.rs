@@ -233,6 +233,9 @@ impl<'a> Context<'a> {
 
 /// Names of the cluster: letters, digits, inner hyphens and underscores.
 fn valid_name(name: &str, noun: &str, at: &Place) -> Result<()> {
+    if matches!(noun, "secret" | "config") {
+        return valid_file_name(name, noun, at);
+    }
     let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_';
     let edge = |c: Option<&u8>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     let bytes = name.as_bytes();
@@ -242,4 +245,16 @@ fn valid_name(name: &str, noun: &str, at: &Place) -> Result<()> {
     }
     let message = format!("'{name}' cannot name a {noun}; use 1 to {most} lower-case letters, digits, inner hyphens and underscores");
     Err(Error::at(at, message))
+}
+
+/// Secrets and configs are called as in Docker.
+fn valid_file_name(name: &str, noun: &str, at: &Place) -> Result<()> {
+    let inner = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    let edge = |c: Option<&u8>| c.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    let most = minicloud_core::limits::FILE_NAME_CHARS_MAX;
+    if edge(bytes.first()) && edge(bytes.last()) && bytes.len() <= most && bytes.iter().all(|c| inner(*c)) {
+        return Ok(());
+    }
+    Err(Error::at(at, format!("'{name}' cannot name a {noun}; use 1 to {most} letters, digits, inner hyphens, dots and underscores")))
 }

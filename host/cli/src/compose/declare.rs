@@ -1,25 +1,28 @@
-//! Networks, volumes and services of a project, made as they are described; what is there already is left.
+//! Networks, volumes, secrets, configs and services of a project, made as they are described; what is there is left.
 use anyhow::{Context, bail};
 use ipnet::Ipv4Net;
 use minicloud_compose::{Health, Mode, MountSource, Probe, Project, Service, Update};
-use minicloud_core::spec::{HealthProbe, Mount, MountKind};
+use minicloud_core::spec::{FileKind, HealthProbe, Mount, MountKind};
 use minicloud_node::api::types::{
     CreateNetwork, CreateService, CreateVolume, Declared, HealthChange, Mode as ApiMode, RestartChange, UpdateConfigChange,
 };
 use minicloud_node::client::Client;
 
+use super::files::{self, MadeFile, Names};
 use super::image::Resolved;
 
 /// Something that was made.
 pub enum Made {
     Network(String),
     Volume(String),
+    File(MadeFile),
 }
 
-/// Creates the networks and volumes that are not there; those that the project does not own must be.
-pub async fn surroundings(client: &Client, project: &Project) -> anyhow::Result<Vec<Made>> {
-    let (networks, volumes) = tokio::try_join!(networks(client, project), volumes(client, project))?;
-    Ok(networks.into_iter().chain(volumes).collect())
+/// Creates what is not there; what the project does not own must be. Answers what was made, and what its files are called.
+pub async fn surroundings(client: &Client, project: &Project) -> anyhow::Result<(Vec<Made>, Names)> {
+    let all = tokio::try_join!(networks(client, project), volumes(client, project), files::declare(client, project));
+    let (networks, volumes, (names, files)) = all?;
+    Ok((networks.into_iter().chain(volumes).chain(files.into_iter().map(Made::File)).collect(), names))
 }
 
 async fn networks(client: &Client, project: &Project) -> anyhow::Result<Vec<Made>> {
@@ -64,21 +67,18 @@ async fn volumes(client: &Client, project: &Project) -> anyhow::Result<Vec<Made>
 }
 
 /// Makes the service as it is described.
-pub async fn service(client: &Client, service: &Service, image: &Resolved) -> anyhow::Result<Declared> {
-    let request = request(service, image)?;
+pub async fn service(client: &Client, service: &Service, image: &Resolved, names: &Names) -> anyhow::Result<Declared> {
+    let request = request(service, image, names)?;
     client.declare_service(&request).await.with_context(|| format!("service {}", service.key))
 }
 
-fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService> {
+fn request(service: &Service, image: &Resolved, names: &Names) -> anyhow::Result<CreateService> {
     let (mode, replicas) = match service.mode {
         Mode::Replicated { replicas } => (ApiMode::Replicated, Some(replicas)),
         Mode::Global => (ApiMode::Global, None),
         Mode::ReplicatedJob { completions } => (ApiMode::ReplicatedJob, Some(completions)),
         Mode::GlobalJob => (ApiMode::GlobalJob, None),
     };
-    if !(service.secrets.is_empty() && service.configs.is_empty()) {
-        bail!("{}: secrets and configs are not supported yet", service.at);
-    }
     let given = |value: u64| Some(value).filter(|value| *value > 0);
     let millis = |value: u32| Some(value).filter(|value| *value > 0);
     Ok(CreateService {
@@ -97,8 +97,8 @@ fn request(service: &Service, image: &Resolved) -> anyhow::Result<CreateService>
         hostname: service.hostname.clone(),
         args: service.args.clone(),
         mounts: service.mounts.iter().map(mount).collect(),
-        secrets: Vec::new(),
-        configs: Vec::new(),
+        secrets: names.uses(service, FileKind::Secret),
+        configs: names.uses(service, FileKind::Config),
         limit_memory_bytes: given(service.resources.limit_memory_bytes),
         limit_cpu_millis: millis(service.resources.limit_cpu_millis),
         reserve_memory_bytes: given(service.resources.reserve_memory_bytes),

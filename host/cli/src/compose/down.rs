@@ -1,9 +1,11 @@
 //! `compose down`
 use clap::Args;
 use futures::future::try_join_all;
+use minicloud_core::spec::Labels;
 use minicloud_node::client::Client;
 
-use super::labels::{self, PROJECT};
+use super::files::{self, Names, title};
+use super::labels;
 use super::node::ProjectNode;
 use super::project::ProjectArgs;
 use crate::cluster::block_on;
@@ -51,7 +53,10 @@ impl Down {
             anyhow::Ok(())
         });
         try_join_all(removed).await?;
-        let is_own = |labels: &minicloud_core::spec::Labels| labels.get(PROJECT).is_some_and(|project| project == name);
+        let is_own = |labels: &Labels| labels::is_of(labels, name);
+        for file in files::prune(client, is_own, &Names::default()).await? {
+            eprintln!("{} {}  removed", title(file.kind), file.name);
+        }
         for network in client.networks().await?.into_iter().filter(|network| is_own(&network.labels)) {
             client.remove_network(&network.name).await?;
             eprintln!("Network {}  removed", network.name);

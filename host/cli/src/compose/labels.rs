@@ -1,4 +1,5 @@
 //! What of a cluster belongs to a project: its label says so.
+use minicloud_core::spec::Labels;
 use minicloud_node::api::types::ServiceSummary;
 use minicloud_node::client::Client;
 
@@ -7,10 +8,15 @@ pub const SERVICE: &str = "com.docker.compose.service";
 /// How many tasks a service that was stopped had: a number, or `global`.
 pub const STOPPED: &str = "minicloud.compose.stopped";
 
+/// Whether something belongs to the project.
+pub fn is_of(labels: &Labels, project: &str) -> bool {
+    labels.get(PROJECT).is_some_and(|name| name == project)
+}
+
 /// The services of a project by name.
 pub async fn services(client: &Client, project: &str) -> anyhow::Result<Vec<ServiceSummary>> {
     let mut services = client.services().await?;
-    services.retain(|service| service.labels.get(PROJECT).is_some_and(|name| name == project));
+    services.retain(|service| is_of(&service.labels, project));
     Ok(services)
 }
 

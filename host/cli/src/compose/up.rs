@@ -10,6 +10,7 @@ use minicloud_node::api::types::{Outcome, UpdateService};
 use minicloud_node::client::Client;
 
 use super::declare::{self, Made};
+use super::files::{self, Names, title};
 use super::folders;
 use super::image::{self, BuildWhen, Resolved};
 use super::labels;
@@ -132,15 +133,17 @@ impl Up {
             _ => BuildWhen::Missing,
         };
         let images = images(client, project, when, self.pull.map(Pull::from)).await?;
-        for made in declare::surroundings(client, project).await? {
+        let (made, names) = declare::surroundings(client, project).await?;
+        for made in made {
             match made {
                 Made::Network(name) => eprintln!("Network {name}  created"),
                 Made::Volume(name) => eprintln!("Volume {name}  created"),
+                Made::File(file) => eprintln!("{} {}  created", title(file.kind), file.name),
             }
         }
         let needed = conditions(project);
         for wave in start_order(&project.services)? {
-            let declared = wave.iter().map(|service| self.declare(client, service, &images[service.key.as_str()]));
+            let declared = wave.iter().map(|service| self.declare(client, service, &images[service.key.as_str()], &names));
             try_join_all(declared).await?;
             let waits =
                 wave.iter().flat_map(|service| needed.get(service.key.as_str()).into_iter().flatten().map(move |until| (service, until)));
@@ -148,6 +151,11 @@ impl Up {
         }
         self.orphans(client, project).await?;
         let outcomes = join_all(project.services.iter().map(|service| wait::serving(client, &service.name))).await;
+        if self.services.is_empty() && outcomes.iter().all(Result::is_ok) {
+            for file in files::prune(client, |labels| labels::is_of(labels, &project.name), &names).await? {
+                eprintln!("{} {}  removed", title(file.kind), file.name);
+            }
+        }
         let mut failures = outcomes.into_iter().filter_map(Result::err);
         // In the foreground their lines tell more.
         match failures.next() {
@@ -163,9 +171,9 @@ impl Up {
         }
     }
 
-    async fn declare(&self, client: &Client, service: &Service, image: &Resolved) -> anyhow::Result<()> {
+    async fn declare(&self, client: &Client, service: &Service, image: &Resolved, names: &Names) -> anyhow::Result<()> {
         let was_stopped = labels::is_stopped(client, &service.name).await?;
-        let declared = declare::service(client, service, image).await?;
+        let declared = declare::service(client, service, image, names).await?;
         warn(&declared.warnings);
         let forced = declared.outcome == Outcome::Unchanged && (self.force_recreate || has_ended(client, &service.name).await?);
         let said = match declared.outcome {

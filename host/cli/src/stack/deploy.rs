@@ -10,9 +10,10 @@ use minicloud_node::api::types::{Outcome, Progress};
 use minicloud_node::client::Client;
 use tokio::time::timeout;
 
-use super::services;
+use super::{is_of, services};
 use crate::cluster::block_on;
 use crate::compose::declare::{self, Made};
+use crate::compose::files;
 use crate::compose::image::{self, BuildWhen};
 use crate::compose::project::{FurtherArgs, ProjectArgs};
 use crate::compose::wait;
@@ -70,10 +71,12 @@ impl Deploy {
     }
 
     async fn deploy(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
-        for made in declare::surroundings(client, project).await? {
+        let (made, names) = declare::surroundings(client, project).await?;
+        for made in made {
             match made {
                 Made::Network(name) => self.tell(format!("Creating network {name}"))?,
                 Made::Volume(name) => self.tell(format!("Creating volume {name}"))?,
+                Made::File(file) => self.tell(format!("Creating {} {}", file.kind, file.name))?,
             }
         }
         if self.prune {
@@ -83,7 +86,7 @@ impl Deploy {
         for wave in start_order(&project.services)? {
             let declared = wave.iter().map(async |service| {
                 let image = image::resolve(client, project, service, BuildWhen::Never, None).await?;
-                let declared = declare::service(client, service, &image).await?;
+                let declared = declare::service(client, service, &image, &names).await?;
                 warn(&declared.warnings);
                 let doing = match declared.outcome {
                     Outcome::Created => "Creating",
@@ -107,6 +110,9 @@ impl Deploy {
             }
         }
         if failures.is_empty() {
+            for file in files::prune(client, |labels| is_of(labels, &self.stack), &names).await? {
+                self.tell(format!("Removing {} {}", file.kind, file.name))?;
+            }
             return if self.detach { Ok(()) } else { self.tell(format!("verify: Stack {} converged", self.stack)) };
         }
         let count = failures.len();

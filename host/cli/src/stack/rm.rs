@@ -4,6 +4,7 @@ use futures::future::try_join_all;
 use minicloud_node::client::Client;
 
 use super::{existing, is_of};
+use crate::compose::files::{self, Names};
 use crate::each::each;
 use crate::output::say;
 use crate::service::{Waiting, progress};
@@ -31,6 +32,9 @@ async fn remove(client: &Client, stack: &str) -> anyhow::Result<()> {
         anyhow::Ok(())
     });
     try_join_all(removed).await?;
+    for file in files::prune(client, |labels| is_of(labels, stack), &Names::default()).await? {
+        say!("Removing {} {}", file.kind, file.name);
+    }
     for network in client.networks().await?.into_iter().filter(|network| is_of(&network.labels, stack)) {
         client.remove_network(&network.name).await?;
         say!("Removing network {}", network.name);
