@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(paths, ["/", "/etc/app/deep", "/run/secrets"]);
         let (root, _) = &tree.folders()[0];
         assert_eq!(root.entries().unwrap(), [("etc".to_owned(), true), ("run".to_owned(), true), ("settings".to_owned(), false)]);
-        assert_eq!(root.at("run/secrets/key").unwrap().from(5).unwrap(), "ecrets/key"[..].as_bytes());
+        assert_eq!(root.at("run/secrets/key").unwrap().from(5).unwrap(), "secrets/key"[..].as_bytes());
         let numbers: std::collections::BTreeSet<u64> =
             ["settings", "run", "run/secrets", "run/secrets/key", "etc"].iter().map(|path| root.at(path).unwrap().number()).collect();
         assert_eq!(numbers.len(), 5);
