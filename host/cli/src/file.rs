@@ -22,7 +22,9 @@ pub enum Secret {
     #[command(after_help = "Examples:
   minicloud secret create password ./password.txt
   openssl rand -hex 20 | minicloud secret create password -
-  minicloud service create --name db --secret password ./db.wasm      it reads /run/secrets/password")]
+  minicloud service create --name db --secret password ./db.wasm
+
+A task of db reads it at /run/secrets/password.")]
     Create(Create),
     /// Show one or more secrets, without what they hold
     Inspect(Inspect),
@@ -41,7 +43,8 @@ pub enum Config {
     /// Create a config from a file, or with '-' from standard input
     #[command(after_help = "Examples:
   minicloud config create settings ./settings.toml
-  minicloud service create --name web --config source=settings,target=/etc/web.toml ./web.wasm")]
+  minicloud service create --name web \\
+    --config source=settings,target=/etc/web.toml ./web.wasm")]
     Create(Create),
     /// Show one or more configs, with what they hold
     Inspect(Inspect),
