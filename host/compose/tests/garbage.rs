@@ -102,6 +102,12 @@ fn file() -> impl Strategy<Value = String> {
     })
 }
 
+/// Whether the name of an entry has a dollar sign.
+fn names_a_dollar(printed: &str) -> bool {
+    let name = |line: &str| line.strip_suffix(':').map(str::to_owned).or_else(|| Some(line.split_once(": ")?.0.to_owned()));
+    printed.lines().filter_map(name).any(|name| name.contains('$'))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -122,8 +128,8 @@ proptest! {
 
     #[test]
     fn what_config_prints_means_the_same(text in file()) {
-        // Its dollars are text by then.
-        if let Some(printed) = read(&text) {
+        // Its dollars are text by then. Names of entries are never replaced, so theirs cannot be written twice.
+        if let Some(printed) = read(&text).filter(|printed| !names_a_dollar(printed)) {
             let again = read(&printed.replace('$', "$$"));
             prop_assert_eq!(again.as_deref(), Some(printed.as_str()));
         }
