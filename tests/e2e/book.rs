@@ -9,7 +9,7 @@ mod room;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chapter::{Patience, Step};
+use chapter::Step;
 use room::{Ran, Room};
 
 /// How long a listing may take to become what the book prints.
@@ -82,7 +82,7 @@ fn follow(room: &mut Room, step: &Step, patience: Duration) -> Result<(), String
     loop {
         let ran = room.run(step);
         let difference = difference(step, &ran);
-        let is_last = difference.is_none() || step.patience == Patience::Once || Instant::now() > deadline;
+        let is_last = difference.is_none() || !step.reading.eventually || Instant::now() > deadline;
         if is_last {
             println!("{}", transcript(step, &ran));
         }
@@ -101,7 +101,7 @@ fn difference(step: &Step, ran: &Ran) -> Option<String> {
     }
     // A command of which the book prints nothing may say what it likes.
     let is_silent = step.wanted.is_empty();
-    (!is_silent && !output::matches(&step.wanted, &ran.lines)).then(|| "the output is another".to_owned())
+    (!is_silent && !output::matches(&step.wanted, &ran.lines, step.reading.in_any_order)).then(|| "the output is another".to_owned())
 }
 
 fn transcript(step: &Step, ran: &Ran) -> String {

@@ -8,20 +8,25 @@ pub struct Step {
     pub command: String,
     /// What the book prints below it.
     pub wanted: Vec<String>,
-    pub patience: Patience,
+    pub reading: Reading,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    Once,
+/// How the output of a block's commands is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
     /// Said again until the output is as printed: for what takes a moment to come.
-    Eventually,
+    pub eventually: bool,
+    /// For lines of several tasks, which come as they are written.
+    pub in_any_order: bool,
 }
 
 /// Where the reader of the book presses Ctrl-C.
 pub const INTERRUPT: &str = "^C";
-/// Before a block: its commands are said again until their output is as printed.
-const EVENTUALLY: &str = "<!-- eventually -->";
+/// Before a block: how it is read.
+const MARKS: &[(&str, Reading)] = &[
+    ("<!-- eventually -->", Reading { eventually: true, in_any_order: false }),
+    ("<!-- eventually, in any order -->", Reading { eventually: true, in_any_order: true }),
+];
 /// Tags of blocks that are no commands, and of commands for other machines.
 const OTHER_TAGS: &[&str] = &["bash", "c", "compose", "go", "js", "json", "python", "rust", "text", "toml", "yaml", "Dockerfile"];
 
@@ -41,11 +46,11 @@ impl Step {
 pub fn steps(text: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     let mut lines = (1..).zip(text.lines()).peekable();
-    let mut patience = Patience::Once;
+    let mut reading = Reading::default();
     while let Some((number, line)) = lines.next() {
         let Some(info) = line.strip_prefix("```") else {
             if !line.is_empty() {
-                patience = if line == EVENTUALLY { Patience::Eventually } else { Patience::Once };
+                reading = MARKS.iter().find(|(mark, _)| *mark == line).map(|(_, reading)| *reading).unwrap_or_default();
             }
             continue;
         };
@@ -53,11 +58,11 @@ pub fn steps(text: &str) -> Result<Vec<Step>, String> {
         lines.next().ok_or_else(|| format!("{number}: the block has no end"))?;
         match info.split_once(" file=") {
             Some((_, name)) => steps.push(file(number, name, &block)),
-            None if info == "console" => steps.extend(console(&block, patience)?),
+            None if info == "console" => steps.extend(console(&block, reading)?),
             None if OTHER_TAGS.contains(&info) && !block.iter().any(|(_, line)| line.starts_with("$ ")) => {}
             None => return Err(format!("{number}: a block of commands is tagged console, another one of {OTHER_TAGS:?}, not '{info}'")),
         }
-        patience = Patience::Once;
+        reading = Reading::default();
     }
     Ok(steps)
 }
@@ -65,14 +70,14 @@ pub fn steps(text: &str) -> Result<Vec<Step>, String> {
 fn file(line: usize, name: &str, block: &[(usize, &str)]) -> Step {
     let text: String = block.iter().map(|(_, line)| format!("{line}\n")).collect();
     let command = format!("mkdir -p \"$(dirname {name})\" && cat > {name} <<'END OF FILE'\n{text}END OF FILE");
-    Step { line, command, wanted: Vec::new(), patience: Patience::Once }
+    Step { line, command, wanted: Vec::new(), reading: Reading::default() }
 }
 
-fn console(block: &[(usize, &str)], patience: Patience) -> Result<Vec<Step>, String> {
+fn console(block: &[(usize, &str)], reading: Reading) -> Result<Vec<Step>, String> {
     let mut steps: Vec<Step> = Vec::new();
     for (number, line) in block {
         if let Some(command) = line.strip_prefix("$ ") {
-            steps.push(Step { line: *number, command: command.to_owned(), wanted: Vec::new(), patience });
+            steps.push(Step { line: *number, command: command.to_owned(), wanted: Vec::new(), reading });
             continue;
         }
         let step = steps.last_mut().ok_or_else(|| format!("{number}: a block of commands begins with '$ '"))?;
@@ -139,18 +144,20 @@ pub fn anchors(text: &str) -> Vec<String> {
 #[test]
 fn a_chapter_is_read() {
     let text = "# A\n```console\n$ one \\\n> two\nout\n> more out\n\n$ three\n```\ntext\n<!-- eventually -->\n\n```console\n$ ls\nerror: x\n```\n\
-        ```yaml file=a/b.yml\na: 1\n```\n```text\nmore\n```\n";
-    let step = |line, command: &str, wanted: &[&str], patience| Step {
+        ```yaml file=a/b.yml\na: 1\n```\n```text\nmore\n```\n<!-- eventually, in any order -->\n```console\n$ logs\nx\n```\n";
+    let step = |line, command: &str, wanted: &[&str], reading| Step {
         line,
         command: command.to_owned(),
         wanted: wanted.iter().map(|line| (*line).to_owned()).collect(),
-        patience,
+        reading,
     };
+    let once = Reading::default();
     let expected = vec![
-        step(3, "one \\\ntwo", &["out", "> more out"], Patience::Once),
-        step(8, "three", &[], Patience::Once),
-        step(14, "ls", &["error: x"], Patience::Eventually),
-        step(17, "mkdir -p \"$(dirname a/b.yml)\" && cat > a/b.yml <<'END OF FILE'\na: 1\nEND OF FILE", &[], Patience::Once),
+        step(3, "one \\\ntwo", &["out", "> more out"], once),
+        step(8, "three", &[], once),
+        step(14, "ls", &["error: x"], Reading { eventually: true, ..once }),
+        step(17, "mkdir -p \"$(dirname a/b.yml)\" && cat > a/b.yml <<'END OF FILE'\na: 1\nEND OF FILE", &[], once),
+        step(25, "logs", &["x"], Reading { eventually: true, in_any_order: true }),
     ];
     let steps = steps(text).unwrap();
     assert_eq!(steps, expected);

@@ -8,14 +8,15 @@ const ID_CHARS: usize = 12;
 /// A run of letters and digits that is longer than any word is a digest or a part of a token.
 const LONG_CHARS: usize = 20;
 
-pub fn matches(wanted: &[String], got: &[String]) -> bool {
+pub fn matches(wanted: &[String], got: &[String], in_any_order: bool) -> bool {
     let trimmed = |lines: &[String]| {
         let lines: Vec<String> = lines.iter().map(|line| normal(line)).collect();
         let start = lines.iter().position(|line| !line.is_empty()).unwrap_or(lines.len());
         let end = lines.iter().rposition(|line| !line.is_empty()).map_or(start, |last| last + 1);
         lines[start..end].to_vec()
     };
-    lines_match(&trimmed(wanted), &trimmed(got))
+    let (wanted, got) = (trimmed(wanted), trimmed(got));
+    if in_any_order { sets_match(&wanted, got) } else { lines_match(&wanted, &got) }
 }
 
 fn lines_match(wanted: &[String], got: &[String]) -> bool {
@@ -24,6 +25,13 @@ fn lines_match(wanted: &[String], got: &[String]) -> bool {
         Some((first, rest)) if first == "..." => (0..=got.len()).any(|skipped| lines_match(rest, &got[skipped..])),
         Some((first, rest)) => got.split_first().is_some_and(|(line, others)| line_matches(first, line) && lines_match(rest, others)),
     }
+}
+
+/// Whether there is a line for each wanted one, and none is left.
+fn sets_match(wanted: &[String], got: Vec<String>) -> bool {
+    let Some((first, rest)) = wanted.split_first() else { return got.is_empty() };
+    let without = |at: usize| got.iter().enumerate().filter(|(index, _)| *index != at).map(|(_, line)| line.clone()).collect();
+    (0..got.len()).any(|at| line_matches(first, &got[at]) && sets_match(rest, without(at)))
 }
 
 fn line_matches(wanted: &str, got: &str) -> bool {
@@ -79,7 +87,7 @@ fn word_without_ids(word: &str) -> String {
 #[cfg(test)]
 fn said(wanted: &str, got: &str) -> bool {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-    matches(&lines(wanted), &lines(got))
+    matches(&lines(wanted), &lines(got), false)
 }
 
 #[test]
@@ -105,4 +113,14 @@ fn ids_digests_tokens_and_ages_are_equal() {
     assert!(said("About a minute ago (healthy)", "12 seconds ago (healthy)"));
     assert!(said(&format!("sha256:{} 3 KiB", "a1".repeat(32)), &format!("sha256:{} 3 KiB", "b2".repeat(32))));
     assert!(!said("sha256:a1 3 KiB", "sha256:b2 3 KiB") && !said("3 tasks", "4 tasks"));
+}
+
+#[test]
+fn lines_of_several_tasks_match_in_any_order() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let said = |wanted: &str, got: &str| matches(&lines(wanted), &lines(got), true);
+    assert!(said("a | [..]\nb | [..]\n", "b | x\na | y\n") && said("[..]\nb", "b\na"));
+    for got in ["a | x", "a | x\na | y", "a | x\nb | y\nb | z", ""] {
+        assert!(!said("a | [..]\nb | [..]\n", got), "{got}");
+    }
 }

@@ -150,7 +150,7 @@ impl Room {
     /// What daemons of this room said when they panicked.
     pub fn panics(&mut self) -> String {
         let command = "grep -rh --include=minicloud.log 'panicked at' ~ /var/lib || true".to_owned();
-        self.run(&Step { line: 0, command, wanted: Vec::new(), patience: super::Patience::Once }).lines.join("\n")
+        self.run(&Step { line: 0, command, wanted: Vec::new(), reading: super::chapter::Reading::default() }).lines.join("\n")
     }
 }
 
