@@ -1,4 +1,4 @@
-//! A tree as YAML, as `compose config` prints it.
+//! A tree as YAML, as `compose config` prints it: what is printed can be read again, and means the same.
 use crate::tree::{Kind, Node, Scalar};
 
 /// The text of a tree, in blocks of two blanks.
@@ -55,22 +55,30 @@ fn value(node: &Node, depth: usize, text: &mut String) {
     }
 }
 
+/// A value; a dollar sign of it stands twice, because values are interpolated when they are read. Names never are.
 fn scalar(scalar: &Scalar) -> String {
     if scalar.is_null() {
         return "null".to_owned();
     }
-    if scalar.plain && !scalar.text.contains('\n') { scalar.text.clone() } else { word(&scalar.text) }
+    let text = scalar.text.replace('$', "$$");
+    // A number or truth value that a variable brought is one; other text of a variable may need quotes.
+    if scalar.plain && typed(&text) { text } else { word(&text) }
 }
 
 /// Text that is read again as the same text.
 fn word(text: &str) -> String {
     let plain_start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || "/._$".contains(c));
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || " /._-:=@+,$(){}~%".contains(c));
-    let ambiguous = text.contains(": ") || text.ends_with([':', ' ']) || text.parse::<f64>().is_ok() || reserved(text);
+    let ambiguous = text.contains(": ") || text.ends_with([':', ' ']) || typed(text);
     if plain && plain_start && !ambiguous {
         return text.to_owned();
     }
     serde_json::to_string(text).unwrap_or_else(|_| format!("{text:?}"))
+}
+
+/// Whether YAML has more than text in it where it stands without quotes.
+fn typed(text: &str) -> bool {
+    text.parse::<f64>().is_ok() || reserved(text)
 }
 
 fn reserved(text: &str) -> bool {
@@ -84,6 +92,15 @@ fn reserved(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::parse::parse;
+
+    #[test]
+    fn what_came_from_variables_is_read_again_as_the_same() {
+        let mut tree = parse("f", "a: $A\nb: x$$y\n$$c: ${D}\n").unwrap();
+        let lookup = |name: &str| Some(if name == "A" { "one: # two" } else { "-5" }.to_owned());
+        crate::interpolate::Variables { lookup: &lookup, warnings: &mut Vec::new() }.interpolate(&mut tree).unwrap();
+        let printed = yaml(&tree);
+        assert_eq!(printed, "a: \"one: # two\"\nb: x$$y\n$$c: -5\n");
+    }
 
     #[test]
     fn what_is_printed_is_read_again_as_the_same() {

@@ -24,7 +24,7 @@ impl Files for Everywhere {
 
 fn read(text: &str) -> Option<String> {
     let files = Everywhere(text.to_owned());
-    let env = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+    let env = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "- a: b # c".to_owned())]);
     let request = Request { folder: "/w/p".into(), files: vec![PathBuf::from("/w/p/compose.yml")], env, ..Request::default() };
     let loaded = load(&request, &files).ok()?;
     for flavour in [Flavour::Compose, Flavour::Stack] {
@@ -42,7 +42,10 @@ fn scalar() -> impl Strategy<Value = String> {
         Just("127.0.0.1::1-5/udp".to_owned()),
         Just("./a:/b:ro".to_owned()),
         Just("${A:-x}".to_owned()),
+        Just("$B".to_owned()),
         Just("\"${A\"".to_owned()),
+        Just("A$$=$$A".to_owned()),
+        Just("{A$: $$$$A}".to_owned()),
         Just("1m30s".to_owned()),
         Just("!reset null".to_owned()),
         Just("compose.yml".to_owned()),
@@ -102,12 +105,6 @@ fn file() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whether the name of an entry has a dollar sign.
-fn names_a_dollar(printed: &str) -> bool {
-    let name = |line: &str| line.strip_suffix(':').map(str::to_owned).or_else(|| Some(line.split_once(": ")?.0.to_owned()));
-    printed.lines().filter_map(name).any(|name| name.contains('$'))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -128,9 +125,8 @@ proptest! {
 
     #[test]
     fn what_config_prints_means_the_same(text in file()) {
-        // Its dollars are text by then. Names of entries are never replaced, so theirs cannot be written twice.
-        if let Some(printed) = read(&text).filter(|printed| !names_a_dollar(printed)) {
-            let again = read(&printed.replace('$', "$$"));
+        if let Some(printed) = read(&text) {
+            let again = read(&printed);
             prop_assert_eq!(again.as_deref(), Some(printed.as_str()));
         }
     }
