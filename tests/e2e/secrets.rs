@@ -105,6 +105,24 @@ fn a_secret_is_never_shown_and_stays_while_it_is_used() {
 }
 
 #[test]
+fn a_task_in_the_foreground_reads_them_too() {
+    let cluster = Cluster::with_workers(1);
+    let node = &cluster.nodes[0];
+    create(node, "secret", "password", PASSWORD);
+    create(node, "config", "settings", "colour = blue\n");
+    let image = guest("test-cli2");
+    let run = |flags: &[&str], path: &str| node.ok(&[&["run", "--rm"], flags, &reader(image.to_str().unwrap(), path)].concat());
+    for host in ["node1", "node2"] {
+        let constraint = format!("node.hostname=={host}");
+        let there = ["--constraint", &constraint, "--secret", "password", "--config", "source=settings,target=/etc/app.conf"];
+        assert_eq!(run(&there, "/run/secrets/password").trim_end(), PASSWORD, "on {host}");
+        assert_eq!(run(&there, "/etc/app.conf"), "colour = blue\n", "on {host}");
+    }
+    let refused = node.refused(&["run", "--rm", "--secret", "absent", image.to_str().unwrap()]);
+    assert!(refused.contains("no secret 'absent': create it with"), "{refused}");
+}
+
+#[test]
 fn an_update_swaps_a_secret_and_a_restart_finds_it_again() {
     let cluster = Cluster::with_workers(1);
     let node = &cluster.nodes[0];

@@ -3,11 +3,10 @@ mod foreground;
 mod outcome;
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use minicloud_core::spec::{Constraint, Mount, RestartCondition};
+use minicloud_core::spec::RestartCondition;
 use minicloud_node::api::types::{CreateService, Mode, RestartChange};
 use minicloud_node::client::Client;
 
@@ -17,8 +16,8 @@ use crate::data_dir::Choice;
 use crate::exit::Exit;
 use crate::image::ImageArgument;
 use crate::output::{Closed, say, warn};
-use crate::parse::{self, EnvArg, KeyValue, Ports};
-use crate::service::{ResourceFlags, misplaced};
+use crate::parse;
+use crate::service::{ResourceFlags, TaskFlags, misplaced};
 use foreground::Signals;
 use outcome::NOT_RUN;
 
@@ -31,13 +30,14 @@ const EXAMPLES: &str = "\
 Examples:
   minicloud run --rm ./hello.wasm
   minicloud run --rm --network back -e LEVEL=debug ./check.wasm --all
+  minicloud run --rm --secret password -e DB=db ./migrate.wasm
   minicloud run -d --name night ./convert.wasm; minicloud service logs -f night
 
 What the task writes to its standard output and error comes out here line by line, and this command
 ends with its exit code: 134 when it trapped, 125 when it was not run at all. Ctrl-C stops the task;
 said twice, this command ends at once. Standard input is not attached: a task reads an empty one.
-IMAGE is a name that 'minicloud images' shows, one in a registry, or the path of a component file.
-Flags go before it; what follows it goes to the task.";
+A network must be attachable. IMAGE is a name that 'minicloud images' shows, one in a registry, or the
+path of a component file. Flags go before it; what follows it goes to the task.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -51,36 +51,11 @@ pub struct Run {
     /// Name of the service [default: made from the image's name]
     #[arg(long)]
     name: Option<String>,
-    /// Attachable network to attach to; may be given several times
-    #[arg(long, value_name = "NETWORK")]
-    network: Vec<String>,
-    /// Port to publish, see 'service create'
-    #[arg(short, long, value_name = "PORT", value_parser = parse::publish)]
-    publish: Vec<Ports>,
-    /// Variable of the environment: KEY=VALUE, or KEY to take it from here
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::env)]
-    env: Vec<EnvArg>,
-    /// File with such variables, one on each line
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Hostname of the task [default: SERVICE-1]
-    #[arg(long)]
-    hostname: Option<String>,
-    /// Volume to mount: type=volume,source=NAME,target=PATH[,readonly]
-    #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
-    mount: Vec<Mount>,
-    /// Where the task may run, for example node.role==worker
-    #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
-    constraint: Vec<Constraint>,
-    /// Label of the service
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::key_value)]
-    label: Vec<KeyValue>,
     /// Time that the task may take to end in order [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse::duration_ms)]
     stop_grace_period: Option<u64>,
-    /// Image, and the arguments of its task
-    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "ARGS"])]
-    command: Vec<String>,
+    #[command(flatten)]
+    task: TaskFlags,
     #[command(flatten)]
     resources: ResourceFlags,
 }
@@ -123,38 +98,15 @@ impl Run {
 
     /// What the API is asked for; the image still as it was typed.
     fn request(self) -> anyhow::Result<CreateService> {
-        let (image, args) = match self.command.split_first() {
-            Some((image, args)) => (image.clone(), args.to_vec()),
-            None => bail!("name an image; see 'minicloud run --help'"),
-        };
-        let mut variables = Vec::new();
-        for path in &self.env_file {
-            variables.extend(parse::env_file(path)?);
-        }
-        variables.extend(self.env);
-        let labels = self.label.into_iter().map(|label| (label.key, label.value));
+        let mut service = self.task.request(self.resources)?;
+        service.labels.insert(LABEL.to_owned(), "true".to_owned());
         Ok(CreateService {
-            name: Some(self.name.unwrap_or_else(|| unused_name(&image))),
-            image,
+            name: Some(self.name.unwrap_or_else(|| unused_name(&service.image))),
             mode: Mode::ReplicatedJob,
             foreground: true,
-            networks: self.network,
-            ports: self.publish.into_iter().flat_map(|ports| ports.0).collect(),
-            env: parse::resolve_env(variables, |key| std::env::var(key).ok()),
-            hostname: self.hostname,
-            args,
-            mounts: self.mount,
-            limit_memory_bytes: self.resources.limit_memory,
-            limit_cpu_millis: self.resources.limit_cpu,
-            reserve_memory_bytes: self.resources.reserve_memory,
-            reserve_cpu_millis: self.resources.reserve_cpu,
-            concurrency: self.resources.concurrency,
-            http_port: self.resources.http_port,
-            constraints: self.constraint.iter().map(Constraint::to_string).collect(),
-            labels: labels.chain([(LABEL.to_owned(), "true".to_owned())]).collect(),
             stop_grace_ms: self.stop_grace_period,
             restart: RestartChange { condition: Some(RestartCondition::None), ..RestartChange::default() },
-            ..CreateService::default()
+            ..service
         })
     }
 }
@@ -210,12 +162,14 @@ mod tests {
     fn every_flag_reaches_the_request() {
         let service = read(
             "--rm --name n --network a --network b -p 8000:80 -e A=1 --hostname h --mount source=data,target=/data \
-             --constraint node.role==worker -l x=y --stop-grace-period 2s --limit-memory 64m redis",
+             --constraint node.role==worker -l x=y --stop-grace-period 2s --limit-memory 64m --secret password \
+             --config source=settings,target=/etc/web,mode=0400 redis",
         );
         assert_eq!((service.name.as_deref(), service.networks.len(), service.ports.len()), (Some("n"), 2, 1));
         assert_eq!((service.env["A"].as_str(), service.hostname.as_deref(), service.mounts.len()), ("1", Some("h"), 1));
         assert_eq!((service.constraints.len(), service.labels["x"].as_str(), service.stop_grace_ms), (1, "y", Some(2_000)));
         assert_eq!(service.limit_memory_bytes, Some(64 << 20));
+        assert_eq!((service.secrets[0].source.as_str(), service.configs[0].mode), ("password", Some(0o400)));
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod ps;
 mod rm;
 mod rollback;
 mod scale;
+mod task;
 mod update;
 
 use clap::Subcommand;
 pub use flags::{ResourceFlags, Waiting, misplaced};
 use minicloud_node::client::Client;
+pub use task::TaskFlags;
 
 #[derive(Subcommand)]
 pub enum Service {

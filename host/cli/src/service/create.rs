@@ -1,17 +1,15 @@
 //! `service create`
-use std::path::PathBuf;
-
 use anyhow::bail;
 use clap::Args;
-use minicloud_core::spec::{Constraint, EndpointMode, Mount, PlacementPreference};
-use minicloud_node::api::types::{CreateService, FileUse, Mode};
+use minicloud_core::spec::{EndpointMode, PlacementPreference};
+use minicloud_node::api::types::{CreateService, Mode};
 use minicloud_node::client::Client;
 
 use super::flags::{HealthFlags, ResourceFlags, RestartFlags, RollbackFlags, UpdateFlags, Waiting, endpoint_mode, misplaced, mode};
-use super::progress;
+use super::{TaskFlags, progress};
 use crate::image::ImageArgument;
 use crate::output::{say, warn};
-use crate::parse::{self, EnvArg, KeyValue, Ports};
+use crate::parse;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,53 +37,22 @@ pub struct Create {
     /// Tasks of a replicated job that run at once; 0: all [default: 0]
     #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     max_concurrent: Option<u32>,
-    /// Network to attach to; may be given several times
-    #[arg(long, value_name = "NETWORK")]
-    network: Vec<String>,
-    /// Port to publish on every node: [IP:]PUBLISHED:TARGET[/udp], or published=,target=,protocol=,mode=ingress|host
-    #[arg(short, long, value_name = "PORT", value_parser = parse::publish)]
-    publish: Vec<Ports>,
     /// Whether the name resolves to one virtual address or to those of the tasks
     #[arg(long, value_name = "MODE", value_parser = endpoint_mode(), default_value = "vip")]
     endpoint_mode: EndpointMode,
-    /// Variable of the environment: KEY=VALUE, or KEY to take it from here
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::env)]
-    env: Vec<EnvArg>,
-    /// File with such variables, one on each line
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Hostname of the tasks [default: SERVICE-SLOT]
-    #[arg(long)]
-    hostname: Option<String>,
     /// Arguments of the tasks as one text; the same as ARGS behind the image
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     args: Option<String>,
-    /// Volume, or folder of the node, to mount: type=volume|bind,source=NAME|PATH,target=PATH[,readonly]
-    #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
-    mount: Vec<Mount>,
-    /// Secret that tasks read at /run/secrets/NAME: NAME, or source=NAME,target=PATH,mode=0400
-    #[arg(long, value_name = "SECRET", value_parser = parse::file_use)]
-    secret: Vec<FileUse>,
-    /// Config that tasks read at /NAME: NAME, or source=NAME,target=PATH,mode=0444
-    #[arg(long, value_name = "CONFIG", value_parser = parse::file_use)]
-    config: Vec<FileUse>,
-    /// Where tasks may run, for example node.role==worker or node.labels.disk!=hdd
-    #[arg(long, value_name = "CONSTRAINT", value_parser = |text: &str| text.parse::<Constraint>())]
-    constraint: Vec<Constraint>,
     /// Most tasks of the service on one node [default: no bound]
     #[arg(long, value_name = "N", value_parser = parse::number::<u32>)]
     replicas_max_per_node: Option<u32>,
     /// Spread tasks over the values of a label of nodes: spread=node.labels.NAME; of several, the first weighs most
     #[arg(long, value_name = "PREF", value_parser = |text: &str| text.parse::<PlacementPreference>())]
     placement_pref: Vec<PlacementPreference>,
-    /// Label of the service
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::key_value)]
-    label: Vec<KeyValue>,
+    #[command(flatten)]
+    task: TaskFlags,
     #[command(flatten)]
     waiting: Waiting,
-    /// Image, and the arguments of its tasks
-    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "ARGS"])]
-    command: Vec<String>,
     #[command(flatten)]
     resources: ResourceFlags,
     #[command(flatten)]
@@ -113,15 +80,12 @@ impl Create {
 
     /// What the API is asked for; the image still as it was typed.
     fn request(self) -> anyhow::Result<CreateService> {
-        let (image, mut args) = match self.command.split_first() {
-            Some((image, args)) => (image.clone(), args.to_vec()),
-            None => bail!("name an image; see 'minicloud service create --help'"),
-        };
+        let mut service = self.task.request(self.resources)?;
         if let Some(text) = &self.args {
-            if !args.is_empty() {
+            if !service.args.is_empty() {
                 bail!("give arguments either with --args or behind the image, not both");
             }
-            args = parse::words(text).map_err(anyhow::Error::msg)?;
+            service.args = parse::words(text).map_err(anyhow::Error::msg)?;
         }
         if self.mode.is_per_node() && self.replicas.is_some() {
             bail!("--replicas means nothing for a global service: it has one task on every node");
@@ -129,44 +93,20 @@ impl Create {
         if self.mode != Mode::ReplicatedJob && self.max_concurrent.is_some() {
             bail!("--max-concurrent means nothing without --mode replicated-job: only its tasks run in turns");
         }
-        let mut variables = Vec::new();
-        for path in &self.env_file {
-            variables.extend(parse::env_file(path)?);
-        }
-        variables.extend(self.env);
         Ok(CreateService {
             name: self.name,
-            image,
-            image_name: None,
             mode: self.mode,
             replicas: self.replicas,
             max_concurrent: self.max_concurrent,
-            networks: self.network,
-            foreground: false,
-            aliases: Default::default(),
             endpoint_mode: self.endpoint_mode,
-            ports: self.publish.into_iter().flat_map(|ports| ports.0).collect(),
-            env: parse::resolve_env(variables, |key| std::env::var(key).ok()),
-            hostname: self.hostname,
-            args,
-            mounts: self.mount,
-            secrets: self.secret,
-            configs: self.config,
-            limit_memory_bytes: self.resources.limit_memory,
-            limit_cpu_millis: self.resources.limit_cpu,
-            reserve_memory_bytes: self.resources.reserve_memory,
-            reserve_cpu_millis: self.resources.reserve_cpu,
-            concurrency: self.resources.concurrency,
-            http_port: self.resources.http_port,
-            constraints: self.constraint.iter().map(Constraint::to_string).collect(),
             replicas_max_per_node: self.replicas_max_per_node,
             placement_preferences: self.placement_pref.iter().map(PlacementPreference::to_string).collect(),
-            labels: self.label.into_iter().map(|label| (label.key, label.value)).collect(),
             health: self.health.change(),
             stop_grace_ms: self.restart.stop_grace_period,
             restart: self.restart.change(),
             update: self.update.change(),
             rollback: self.rollback.change(),
+            ..service
         })
     }
 }
