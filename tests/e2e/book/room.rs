@@ -125,7 +125,7 @@ impl Room {
         // With job control the command is a group of its own, as on a terminal.
         self.say(&format!("set -m; eval {command} </dev/null 2>&1 & set +m; job=$!\n"));
         let before: Vec<String> = step.wanted.iter().take_while(|line| *line != INTERRUPT).cloned().chain(["...".to_owned()]).collect();
-        let ran = self.listen(Vec::new(), INTERRUPT_WAIT, |lines| output::matches(&before, lines));
+        let ran = self.listen(Vec::new(), INTERRUPT_WAIT, |lines| output::matches(&before, lines, step.reading.in_any_order));
         self.say(&format!("kill -INT -- -$job; wait $job; {end}"));
         self.listen([ran.lines, vec![INTERRUPT.to_owned()]].concat(), COMMAND_WAIT, |_| false)
     }
