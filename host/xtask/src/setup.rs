@@ -56,6 +56,8 @@ const CLIENTS: &[(&str, &str)] = &[
     ("skopeo", "skopeo"),
     ("docker-registry", "docker-registry"),
     ("openssl", "openssl"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
 ];
 
 /// Packages of PyPI that tests need, each in an environment of its own in the target folder, and how it is imported.
