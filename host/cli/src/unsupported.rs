@@ -63,8 +63,8 @@ const MEANINGLESS: &[(&str, &str)] = &[
 
 /// Flags that have another name here.
 const RENAMED: &[(&str, &str)] = &[
-    ("--volume", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/FOLDER,target=PATH"),
-    ("-v", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/FOLDER,target=PATH"),
+    ("--volume", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/PATH,target=PATH"),
+    ("-v", "--mount type=volume,source=NAME,target=PATH, or type=bind,source=/PATH,target=PATH"),
     ("--memory", "--limit-memory"),
     ("-m", "--limit-memory"),
     ("--cpus", "--limit-cpu"),

@@ -125,8 +125,8 @@ pub struct VolumeMount {
 pub enum MountSource {
     /// A volume by its name in the cluster.
     Volume(String),
-    /// A folder of the machine; `make`: if it is not there.
-    Folder { path: PathBuf, make: bool },
+    /// A folder or file of the machine; `make`: a folder, if nothing is there.
+    Host { path: PathBuf, make: bool },
 }
 
 /// A secret or config as a file of a task.

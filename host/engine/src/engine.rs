@@ -117,7 +117,7 @@ impl Engine {
         let net = net.with_hostname(&spec.hostname);
         let gate = gate(&spec, component.kind());
         let (draining, is_draining) = watch::channel(false);
-        let context = TaskContext::new(spec, net, &self.inner.host, is_draining.clone());
+        let context = TaskContext::new(spec, net, &self.inner.host, is_draining.clone())?;
         let (cpu, memory, lifecycle) = (context.cpu.clone(), context.memory.clone(), context.lifecycle.clone());
         let instantiation = context.instantiation.clone();
         let (ready, is_ready) = oneshot::channel();

@@ -31,8 +31,8 @@ pub enum EngineError {
     /// Failure: the component's file cannot be read.
     #[error("cannot read the component at {}: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
-    /// Rejection: a volume's folder cannot be opened.
-    #[error("cannot open the volume for {guest} at {}: {reason}", host.display())]
+    /// Rejection: a volume, or a folder or file of the host, cannot be shown to the task.
+    #[error("cannot mount {} at {guest}: {reason}", host.display())]
     Volume { guest: String, host: PathBuf, reason: String },
     /// Failure: the task's port cannot be bound.
     #[error("cannot listen on port {port} of the task: {source}")]

@@ -72,7 +72,7 @@ impl fmt::Debug for RunSpec {
     }
 }
 
-/// A folder of the host that the task sees at `guest`.
+/// A folder of the host, or a single file, that the task sees at `guest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostMount {
     pub host: PathBuf,

@@ -13,19 +13,19 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::alarm::Queue;
 use crate::capability::clocks::{Clock, ClockView};
-use crate::capability::files::{FilesView, Tree};
+use crate::capability::files::{FilesView, Shown, Tree};
 use crate::capability::http::HttpClient;
 use crate::capability::logs::LogWriter;
 use crate::capability::settings::{Settings, settings};
 use crate::capability::sockets::SocketsView;
 use crate::capability::task::Lifecycle;
-use crate::capability::volumes;
+use crate::capability::volumes::{self, Mounts};
 use crate::capacity::Capacity;
 use crate::error::EngineError;
 use crate::limits::{HANDLES_MAX, RANDOM_BYTES_MAX};
 use crate::memory::{MemoryBudget, StoreMemory};
 use crate::meter::{CpuMeter, Metered, Turn};
-use crate::spec::RunSpec;
+use crate::spec::{HostMount, RunSpec};
 use crate::ticker::Pulse;
 
 /// What host calls of one instance work on.
@@ -37,6 +37,7 @@ pub struct GuestState {
     http_client: HttpClient,
     net: TaskNet,
     files: Tree,
+    shown: Shown,
     settings: Arc<Settings>,
     lifecycle: Arc<Lifecycle>,
     memory: StoreMemory,
@@ -61,7 +62,7 @@ impl GuestState {
 
     pub fn files(&mut self) -> FilesView<'_> {
         let volumes = WasiFilesystemCtxView { ctx: self.wasi.filesystem(), table: &mut self.table };
-        FilesView { volumes, tree: &self.files }
+        FilesView { volumes, tree: &self.files, shown: &mut self.shown }
     }
 
     pub fn clock(&mut self) -> ClockView<'_> {
@@ -85,6 +86,7 @@ pub struct TaskContext {
     pub memory: Arc<MemoryBudget>,
     pub capacity: Capacity,
     pub lifecycle: Arc<Lifecycle>,
+    folders: Vec<HostMount>,
     files: Tree,
     settings: Arc<Settings>,
     pub instantiation: Arc<OnceLock<Duration>>,
@@ -103,15 +105,30 @@ pub struct Host {
 }
 
 impl TaskContext {
-    /// `stopping` turns true once the task is told to stop.
-    pub fn new(spec: RunSpec, net: TaskNet, host: &Host, stopping: watch::Receiver<bool>) -> Arc<TaskContext> {
+    /// `stopping` turns true once the task is told to stop. An error: what it mounts cannot be shown to it.
+    pub fn new(spec: RunSpec, net: TaskNet, host: &Host, stopping: watch::Receiver<bool>) -> Result<Arc<TaskContext>, EngineError> {
         let Host { engine, capacity, pulse, alarms } = host.clone();
         let cpu = Arc::new(CpuMeter::new(spec.cpu_millis));
         let memory = Arc::new(MemoryBudget::new(spec.memory_limit_bytes()));
         let lifecycle = Arc::new(Lifecycle::new(&spec, stopping));
         let instantiation = Arc::default();
-        let (files, settings) = (Tree::new(&spec.files), Arc::new(settings(&spec.files)));
-        Arc::new(TaskContext { spec, files, settings, net, cpu, memory, capacity, lifecycle, instantiation, engine, pulse, alarms })
+        let Mounts { folders, files } = Mounts::new(&spec.mounts, &spec.files)?;
+        let (files, settings) = (Tree::new(&spec.files, files), Arc::new(settings(&spec.files)));
+        Ok(Arc::new(TaskContext {
+            spec,
+            folders,
+            files,
+            settings,
+            net,
+            cpu,
+            memory,
+            capacity,
+            lifecycle,
+            instantiation,
+            engine,
+            pulse,
+            alarms,
+        }))
     }
 
     /// A store for one more instance. `turn` belongs to the `Metered` future that will run it.
@@ -126,6 +143,7 @@ impl TaskContext {
             http_client: HttpClient::new(self.net.clone()),
             net: self.net.clone(),
             files: self.files.clone(),
+            shown: Shown::default(),
             settings: self.settings.clone(),
             lifecycle: self.lifecycle.clone(),
             memory: StoreMemory::new(self.memory.clone()),
@@ -168,7 +186,7 @@ impl TaskContext {
         spec.env.iter().for_each(|(name, value)| {
             builder.env(name, value);
         });
-        volumes::mount(&mut builder, &spec.mounts)?;
+        volumes::mount(&mut builder, &self.folders)?;
         Ok(builder.build())
     }
 }

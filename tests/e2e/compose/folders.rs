@@ -1,4 +1,4 @@
-//! Folders of the machine that tasks mount: from compose files, from the command line, and what they do not lead to.
+//! Folders and files of the machine that tasks mount: from compose files, from the command line, and what they do not lead to.
 use std::path::Path;
 
 use super::{compose, project, up};
@@ -33,6 +33,31 @@ fn a_folder_beside_the_file_is_made_written_and_read() {
 }
 
 #[test]
+fn a_single_file_is_read_and_written_and_nothing_beside_it() {
+    let (cluster, file) = project("");
+    let node = &cluster.nodes[0];
+    let text = format!(
+        "services:\n{}",
+        service("reader", "[cat, /etc/app/app.conf]", "'./app.conf:/etc/app/app.conf:ro'")
+            + &service("writer", "[write, /note, kept]", "{type: bind, source: ./note, target: /note}")
+            + &service("refused", "[write, /etc/app.conf, text]", "'./app.conf:/etc/app.conf:ro'")
+            + &service("beside", "[cat, /etc/app/secret]", "'./app.conf:/etc/app/app.conf'")
+            + &service("newer", "[cat, /app.conf]", "'./app.conf:/app.conf'").replace("test-cli2", "test_cli3")
+    );
+    std::fs::write(&file, text).unwrap();
+    for (name, content) in [("app.conf", "colour = blue\n"), ("note", "old"), ("secret", "secret")] {
+        std::fs::write(cluster.folder().join(name), content).unwrap();
+    }
+    let lines = up(node, &file, &[]);
+    let says = |service: &str, text: &str| lines.lines().any(|line| line.starts_with(service) && line.contains(text));
+    assert!(says("reader-1", "colour = blue") && says("newer-1", "colour = blue"), "{lines}");
+    assert!(says("refused-1", "error") && says("beside-1", "error") && !lines.contains("| secret"), "{lines}");
+    assert_eq!(std::fs::read_to_string(cluster.folder().join("note")).unwrap(), "kept\n");
+    assert_eq!(std::fs::read_to_string(cluster.folder().join("app.conf")).unwrap(), "colour = blue\n");
+    compose(node, &["down"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_mounted_is_named_with_its_line() {
     let (cluster, file) = project("");
     let node = &cluster.nodes[0];
@@ -41,9 +66,9 @@ fn a_folder_that_cannot_be_mounted_is_named_with_its_line() {
         node.refused(&["compose", "-f", file.to_str().unwrap(), "up", "-d", "--address", &node.ip.to_string()])
     };
     let absent = refused("{type: bind, source: ./absent, target: /data, bind: {create_host_path: false}}");
-    assert!(absent.contains("compose.yml:5:") && absent.contains("there is no folder") && absent.contains("/absent"), "{absent}");
-    let no_folder = refused("./compose.yml:/etc/compose.yml");
-    assert!(no_folder.contains("compose.yml:5:") && no_folder.contains("is no folder") && no_folder.contains("config"), "{no_folder}");
+    assert!(absent.contains("compose.yml:5:") && absent.contains("there is no folder or file") && absent.contains("/absent"), "{absent}");
+    let device = refused("/dev/null:/etc/compose.yml");
+    assert!(device.contains("compose.yml:5:") && device.contains("/dev/null is neither a folder nor a file"), "{device}");
     assert!(!node.data_dir.exists() && !cluster.folder().join("absent").exists(), "nothing was started or made");
 }
 
@@ -63,7 +88,7 @@ fn a_service_is_rejected_where_the_folder_is_not_and_runs_where_it_is() {
     };
     let rejected = wait_for("a rejection", || tasks("rejected").into_iter().next());
     let why = rejected["error"].as_str().unwrap();
-    assert!(why.contains(&format!("there is no folder {}", folder.display())) && why.contains("--constraint"), "{why}");
+    assert!(why.contains(&format!("there is no folder or file {}", folder.display())) && why.contains("--constraint"), "{why}");
 
     // Both nodes are on this machine; several tasks share a folder.
     std::fs::create_dir(&folder).unwrap();

@@ -35,6 +35,12 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
         ["eat", mib] => eat(mib.parse()?)?,
         ["env"] => env(),
         ["cat", path] => print!("{}", std::fs::read_to_string(path)?),
+        ["sleep-cat", ms, path] => {
+            std::thread::sleep(Duration::from_millis(ms.parse()?));
+            print!("{}", std::fs::read_to_string(path)?);
+        }
+        ["size", path] => println!("{} bytes", std::fs::metadata(path)?.len()),
+        ["rename", from, to] => std::fs::rename(from, to)?,
         ["write", path, text] => std::fs::write(path, format!("{text}\n"))?,
         ["ls", path] => list(path)?,
         ["sleep", ms] => std::thread::sleep(Duration::from_millis(ms.parse()?)),

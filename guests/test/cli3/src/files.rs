@@ -49,7 +49,7 @@ async fn open(path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Desc
 }
 
 pub async fn cat(path: &str) -> Outcome {
-    let file = find(path, OpenFlags::empty()).await?;
+    let file = find(path, OpenFlags::empty(), DescriptorFlags::READ).await?;
     let (content, outcome) = file.read_via_stream(0);
     let content = String::from_utf8(content.collect().await)?;
     outcome.await.map_err(|code| format!("cannot read {path}: {code:?}"))?;
@@ -57,8 +57,26 @@ pub async fn cat(path: &str) -> Outcome {
     Ok(())
 }
 
+/// Writes a line in place of what the file held.
+pub async fn write(path: &str, text: &str) -> Outcome {
+    let file = find(path, OpenFlags::CREATE | OpenFlags::TRUNCATE, DescriptorFlags::WRITE).await?;
+    let (mut writer, data) = wit_stream::new();
+    let written = file.write_via_stream(data, 0);
+    writer.write_all(format!("{text}\n").into_bytes()).await;
+    drop(writer);
+    written.await.map_err(|code| format!("cannot write {path}: {code:?}").into())
+}
+
+/// By its path alone.
+pub async fn size(path: &str) -> Outcome {
+    let (folder, rest) = folder_of(path)?;
+    let found = folder.stat_at(PathFlags::empty(), rest).await;
+    log::line(format_args!("{} bytes", found.map_err(|code| format!("cannot look at {path}: {code:?}"))?.size));
+    Ok(())
+}
+
 pub async fn list(path: &str) -> Outcome {
-    let folder = find(path, OpenFlags::DIRECTORY).await?;
+    let folder = find(path, OpenFlags::DIRECTORY, DescriptorFlags::READ).await?;
     let (entries, outcome) = folder.read_directory();
     for entry in entries.collect().await {
         log::line(entry.name);
@@ -66,8 +84,14 @@ pub async fn list(path: &str) -> Outcome {
     outcome.await.map_err(|code| format!("cannot list {path}: {code:?}").into())
 }
 
-/// In the preopened folder that shares most of the path.
-async fn find(path: &str, flags: OpenFlags) -> Result<Descriptor, Box<dyn std::error::Error>> {
+async fn find(path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, Box<dyn std::error::Error>> {
+    let (folder, rest) = folder_of(path)?;
+    let opened = folder.open_at(PathFlags::empty(), rest, how, flags).await;
+    opened.map_err(|code| format!("cannot open {path}: {code:?}").into())
+}
+
+/// The preopened folder that shares most of the path, and the rest of it.
+fn folder_of(path: &str) -> Result<(Descriptor, String), Box<dyn std::error::Error>> {
     let below = |folder: &str| {
         let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
         if rest.is_empty() { Some(".".to_owned()) } else { rest.strip_prefix('/').map(str::to_owned) }
@@ -75,7 +99,5 @@ async fn find(path: &str, flags: OpenFlags) -> Result<Descriptor, Box<dyn std::e
     let mut folders: Vec<_> = get_directories().into_iter().filter_map(|(folder, at)| Some((at.len(), folder, below(&at)?))).collect();
     folders.sort_by_key(|(length, ..)| *length);
     let (_, folder, rest) = folders.pop().ok_or_else(|| format!("no folder holds {path}"))?;
-    let rest = if rest.is_empty() { ".".to_owned() } else { rest };
-    let opened = folder.open_at(PathFlags::empty(), rest, flags, DescriptorFlags::READ).await;
-    opened.map_err(|code| format!("cannot open {path}: {code:?}").into())
+    Ok((folder, if rest.is_empty() { ".".to_owned() } else { rest }))
 }

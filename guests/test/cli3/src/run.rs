@@ -31,6 +31,8 @@ async fn perform(words: &[&str]) -> Outcome {
         ["spin"] => spin(),
         ["env"] => env(),
         ["cat", path] => files::cat(path).await?,
+        ["size", path] => files::size(path).await?,
+        ["write", path, text] => files::write(path, text).await?,
         ["ls", path] => files::list(path).await?,
         ["sleep", ms] => clock::sleep(Duration::from_millis(ms.parse()?)).await,
         ["sleeps", count, ms] => sleeps(count.parse()?, ms.parse()?).await,

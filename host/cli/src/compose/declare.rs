@@ -125,7 +125,7 @@ fn request(service: &Service, image: &Resolved, names: &Names) -> anyhow::Result
 fn mount(mount: &minicloud_compose::VolumeMount) -> Mount {
     let (kind, source) = match &mount.source {
         MountSource::Volume(name) => (MountKind::Volume, name.clone()),
-        MountSource::Folder { path, .. } => (MountKind::Bind, path.display().to_string()),
+        MountSource::Host { path, .. } => (MountKind::Bind, path.display().to_string()),
     };
     Mount { kind, source, target: mount.target.clone(), read_only: mount.read_only }
 }

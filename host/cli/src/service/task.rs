@@ -26,7 +26,7 @@ pub struct TaskFlags {
     /// Hostname of a task [default: SERVICE-SLOT]
     #[arg(long)]
     hostname: Option<String>,
-    /// Volume, or folder of the node, to mount: type=volume|bind,source=NAME|PATH,target=PATH[,readonly]
+    /// Volume, or folder or file of the node, to mount: type=volume|bind,source=NAME|PATH,target=PATH[,readonly]
     #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
     mount: Vec<Mount>,
     /// Secret that a task reads at /run/secrets/NAME: NAME, or source=NAME,target=PATH,mode=0400

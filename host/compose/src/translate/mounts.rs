@@ -1,4 +1,4 @@
-//! What a service mounts: volumes of the project, and folders of the machine.
+//! What a service mounts: volumes of the project, and folders and files of the machine.
 use std::path::PathBuf;
 
 use super::{Context, valid_name};
@@ -47,9 +47,9 @@ impl Context<'_> {
             },
             (VolumeKind::Bind, Some(source)) => {
                 let make = mount.bind.create_host_path.unwrap_or(true);
-                Ok(Some(MountSource::Folder { path: PathBuf::from(source), make }))
+                Ok(Some(MountSource::Host { path: PathBuf::from(source), make }))
             }
-            (VolumeKind::Bind, None) => Err(Error::at(at, "a bind has a source: the path of a folder")),
+            (VolumeKind::Bind, None) => Err(Error::at(at, "a bind has a source: the path of a folder or file")),
             (VolumeKind::Tmpfs, _) => {
                 self.warn(at, "'tmpfs' means nothing here: a task has no files of its own; mount a volume");
                 Ok(None)

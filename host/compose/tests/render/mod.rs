@@ -81,7 +81,7 @@ fn service(service: &Service) -> Vec<String> {
     for mount in &service.mounts {
         let source = match &mount.source {
             MountSource::Volume(name) => format!("volume {name}"),
-            MountSource::Folder { path, make } => format!("folder {}{}", path.display(), if *make { "" } else { " that is there" }),
+            MountSource::Host { path, make } => format!("folder {}{}", path.display(), if *make { "" } else { " that is there" }),
         };
         say(format!("mount {source} at {}{}", mount.target, if mount.read_only { " read-only" } else { "" }));
     }

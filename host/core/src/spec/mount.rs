@@ -1,4 +1,4 @@
-//! What a task sees of files: volumes of the cluster, and folders of its node.
+//! What a task sees of files: volumes of the cluster, and folders and files of its node.
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub struct Mount {
     #[serde(default)]
     pub kind: MountKind,
-    /// Name of the volume, which is created when it does not exist, or absolute path of the folder; with placeholders.
+    /// Name of the volume, which is created when it does not exist, or absolute path of the folder or file; with placeholders.
     // Records of 0.1 know volumes alone.
     #[serde(alias = "volume")]
     pub source: String,
@@ -23,7 +23,7 @@ pub enum MountKind {
     /// A volume, which lives where it was first used and pins its tasks to that node.
     #[default]
     Volume,
-    /// A folder of whichever node the task is on; where it is not, the task is rejected.
+    /// A folder, or a single file, of whichever node the task is on; where it is not, the task is rejected.
     Bind,
 }
 

@@ -270,7 +270,7 @@ fn source(mount: &Mount) -> Result<(), Rejection> {
     match mount.kind {
         MountKind::Volume => name("volume", &sample(path)),
         MountKind::Bind if !path.starts_with('/') || path.contains('\0') => {
-            invalid(format!("'{path}' is no absolute path of a folder; a bind has one as its source, for example /srv/data"))
+            invalid(format!("'{path}' is no absolute path; a bind has that of a folder or file as its source, for example /srv/data"))
         }
         MountKind::Bind if path.len() > limits::BIND_SOURCE_BYTES_MAX => {
             invalid(format!("the source of a bind may be at most {} bytes long", limits::BIND_SOURCE_BYTES_MAX))

@@ -1,5 +1,5 @@
-//! What a task mounts, taken before its start: volumes of this node, each held by one task at a time, and folders of
-//! this machine, which are only looked at. What is missing rejects the task.
+//! What a task mounts, taken before its start: volumes of this node, each held by one task at a time, and folders and
+//! files of this machine, which are only looked at. What is missing rejects the task.
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(super) async fn take(volumes: &dyn Volumes, assigned: &AssignedTask) -> Resu
     }
     let mut run = Vec::new();
     for mount in assigned.template.mounts.iter().filter(|mount| mount.kind == MountKind::Bind) {
-        folder(Path::new(&mount.source)).await.map_err(TaskError::new)?;
+        bound(Path::new(&mount.source)).await.map_err(TaskError::new)?;
         run.push(run_mount(mount, mount.source.clone().into()));
     }
     for (volume, hold) in &mut holds {
@@ -49,17 +49,15 @@ fn volume_id(assigned: &AssignedTask, name: &str) -> Result<VolumeId, TaskError>
     assigned.volumes.get(name).copied().ok_or_else(|| TaskError::new(format!("volume '{name}' does not exist")))
 }
 
-/// Whether there is such a folder on this machine; it is never made, as a misspelt path would make an empty one.
-async fn folder(path: &Path) -> Result<(), String> {
+/// Whether there is such a folder or file on this machine; it is never made, as a misspelt path would make an empty one.
+async fn bound(path: &Path) -> Result<(), String> {
     let shown = path.display();
     match tokio::fs::metadata(path).await {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(format!(
-            "{shown} on this node is no folder; a bind shows a folder: mount the one that it is in, or hand the file in as a config"
+        Ok(found) if found.is_dir() || found.is_file() => Ok(()),
+        Ok(_) => Err(format!("{shown} on this node is neither a folder nor a file; mount the folder that it is in")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+            "there is no folder or file {shown} on this node; create it, or keep the service to nodes that have it with --constraint"
         )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(format!("there is no folder {shown} on this node; create it, or keep the service to nodes that have it with --constraint"))
-        }
-        Err(error) => Err(format!("the folder {shown} of this node cannot be mounted: {error}")),
+        Err(error) => Err(format!("{shown} of this node cannot be mounted: {error}")),
     }
 }

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{FsError, FsResult};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
-use super::tree::{Node, Opening, Refusal};
+use super::tree::{Entry, Node, Opening, Refusal};
 use super::{Fd, FilesView};
 use crate::limits::FILE_READ_BYTES;
 
@@ -27,6 +27,7 @@ impl From<Refusal> for ErrorCode {
             Refusal::NotPermitted => ErrorCode::NotPermitted,
             Refusal::Invalid => ErrorCode::Invalid,
             Refusal::CrossDevice => ErrorCode::CrossDevice,
+            Refusal::Access => ErrorCode::Access,
         }
     }
 }
@@ -64,6 +65,7 @@ fn opening(open: OpenFlags, flags: DescriptorFlags) -> Opening {
         exclusive: open.contains(OpenFlags::EXCLUSIVE),
         directory: open.contains(OpenFlags::DIRECTORY),
         truncate: open.contains(OpenFlags::TRUNCATE),
+        read: flags.contains(DescriptorFlags::READ),
         write: flags.contains(DescriptorFlags::WRITE),
     }
 }
@@ -173,9 +175,13 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn stat_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
-        match self.node(&fd) {
-            Some(node) => told(node.at(&path)).map(|node| stat(&node)),
-            None => HostDescriptor::stat_at(&mut self.volumes, fd, flags, path).await,
+        let Some(node) = self.node(&fd) else { return HostDescriptor::stat_at(&mut self.volumes, fd, flags, path).await };
+        match told(node.at(&path))? {
+            Entry::Own(node) => Ok(stat(&node)),
+            Entry::Host { number, file } => {
+                let fd = self.shown(number, &file).map_err(FsError::trap)?;
+                HostDescriptor::stat(&mut self.volumes, fd).await
+            }
         }
     }
 
@@ -187,9 +193,15 @@ impl HostDescriptor for FilesView<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        match self.node(&fd) {
-            Some(node) => refuse(node.at(&path).err().unwrap_or(Refusal::ReadOnly)),
-            None => HostDescriptor::set_times_at(&mut self.volumes, fd, flags, path, accessed, modified).await,
+        let Some(node) = self.node(&fd) else {
+            return HostDescriptor::set_times_at(&mut self.volumes, fd, flags, path, accessed, modified).await;
+        };
+        match told(node.at(&path))? {
+            Entry::Own(_) => refuse(Refusal::ReadOnly),
+            Entry::Host { number, file } => {
+                let fd = self.shown(number, &file).map_err(FsError::trap)?;
+                HostDescriptor::set_times(&mut self.volumes, fd, accessed, modified).await
+            }
         }
     }
 
@@ -204,8 +216,10 @@ impl HostDescriptor for FilesView<'_> {
     async fn open_at(&mut self, fd: Fd, flags: PathFlags, path: String, open: OpenFlags, mode: DescriptorFlags) -> FsResult<Fd> {
         match self.node(&fd) {
             Some(node) => {
-                let found = told(node.open(&path, opening(open, mode)))?;
-                self.push(found).map_err(FsError::trap)
+                let opening = opening(open, mode);
+                let found = told(node.open(&path, opening))?;
+                super::prepare(&found, opening).await?;
+                self.push(found, opening).map_err(FsError::trap)
             }
             None => HostDescriptor::open_at(&mut self.volumes, fd, flags, path, open, mode).await,
         }
@@ -293,9 +307,13 @@ impl HostDescriptor for FilesView<'_> {
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
-        match self.node(&fd) {
-            Some(node) => told(node.at(&path)).map(|node| hash(&node)),
-            None => HostDescriptor::metadata_hash_at(&mut self.volumes, fd, flags, path).await,
+        let Some(node) = self.node(&fd) else { return HostDescriptor::metadata_hash_at(&mut self.volumes, fd, flags, path).await };
+        match told(node.at(&path))? {
+            Entry::Own(node) => Ok(hash(&node)),
+            Entry::Host { number, file } => {
+                let fd = self.shown(number, &file).map_err(FsError::trap)?;
+                HostDescriptor::metadata_hash(&mut self.volumes, fd).await
+            }
         }
     }
 }

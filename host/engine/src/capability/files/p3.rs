@@ -1,4 +1,6 @@
 //! WASI 0.3: `wasi:filesystem` over the tree. Streams of files, those of volumes too, are in `streams`.
+use std::sync::Arc;
+
 use wasmtime::AsContextMut;
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -11,8 +13,8 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
 use super::streams::{self, Outcome};
-use super::tree::{Node, Opening, Refusal};
-use super::{Fd, Files, FilesView};
+use super::tree::{Entry, Node, Opening, Refusal};
+use super::{Fd, Files, FilesView, HostFile};
 use crate::store::GuestState;
 
 type Store = Accessor<GuestState, Files>;
@@ -28,6 +30,7 @@ impl From<Refusal> for ErrorCode {
             Refusal::NotPermitted => ErrorCode::NotPermitted,
             Refusal::Invalid => ErrorCode::Invalid,
             Refusal::CrossDevice => ErrorCode::CrossDevice,
+            Refusal::Access => ErrorCode::Access,
         }
     }
 }
@@ -65,12 +68,17 @@ fn opening(open: OpenFlags, flags: DescriptorFlags) -> Opening {
         exclusive: open.contains(OpenFlags::EXCLUSIVE),
         directory: open.contains(OpenFlags::DIRECTORY),
         truncate: open.contains(OpenFlags::TRUNCATE),
+        read: flags.contains(DescriptorFlags::READ),
         write: flags.contains(DescriptorFlags::WRITE),
     }
 }
 
 fn node(store: &Store, fd: &Fd) -> Option<Node> {
     store.with(|mut access| access.get().node(fd))
+}
+
+fn shown(store: &Store, number: u64, file: &Arc<HostFile>) -> FilesystemResult<Fd> {
+    store.with(|mut access| access.get().shown(number, file)).map_err(FilesystemError::trap)
 }
 
 /// The store as wasmtime-wasi's own implementation takes it.
@@ -210,9 +218,13 @@ impl HostDescriptorWithStore<GuestState> for Files {
     }
 
     async fn stat_at(store: &Store, fd: Fd, flags: PathFlags, path: String) -> FilesystemResult<DescriptorStat> {
-        match node(store, &fd) {
-            Some(node) => told(node.at(&path)).map(|node| stat(&node)),
-            None => Theirs::stat_at(&volumes(store), fd, flags, path).await,
+        let Some(node) = node(store, &fd) else { return Theirs::stat_at(&volumes(store), fd, flags, path).await };
+        match told(node.at(&path))? {
+            Entry::Own(node) => Ok(stat(&node)),
+            Entry::Host { number, file } => {
+                let fd = shown(store, number, &file)?;
+                Theirs::stat(&volumes(store), fd).await
+            }
         }
     }
 
@@ -224,9 +236,13 @@ impl HostDescriptorWithStore<GuestState> for Files {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FilesystemResult<()> {
-        match node(store, &fd) {
-            Some(node) => refuse(node.at(&path).err().unwrap_or(Refusal::ReadOnly)),
-            None => Theirs::set_times_at(&volumes(store), fd, flags, path, accessed, modified).await,
+        let Some(node) = node(store, &fd) else { return Theirs::set_times_at(&volumes(store), fd, flags, path, accessed, modified).await };
+        match told(node.at(&path))? {
+            Entry::Own(_) => refuse(Refusal::ReadOnly),
+            Entry::Host { number, file } => {
+                let fd = shown(store, number, &file)?;
+                Theirs::set_times(&volumes(store), fd, accessed, modified).await
+            }
         }
     }
 
@@ -248,8 +264,10 @@ impl HostDescriptorWithStore<GuestState> for Files {
     ) -> FilesystemResult<Fd> {
         match node(store, &fd) {
             Some(node) => {
-                let found = told(node.open(&path, opening(open, mode)))?;
-                store.with(|mut access| access.get().push(found)).map_err(FilesystemError::trap)
+                let opening = opening(open, mode);
+                let found = told(node.open(&path, opening))?;
+                super::prepare(&found, opening).await.map_err(ErrorCode::from)?;
+                store.with(|mut access| access.get().push(found, opening)).map_err(FilesystemError::trap)
             }
             None => Theirs::open_at(&volumes(store), fd, flags, path, open, mode).await,
         }
@@ -307,9 +325,13 @@ impl HostDescriptorWithStore<GuestState> for Files {
     }
 
     async fn metadata_hash_at(store: &Store, fd: Fd, flags: PathFlags, path: String) -> FilesystemResult<MetadataHashValue> {
-        match node(store, &fd) {
-            Some(node) => told(node.at(&path)).map(|node| hash(&node)),
-            None => Theirs::metadata_hash_at(&volumes(store), fd, flags, path).await,
+        let Some(node) = node(store, &fd) else { return Theirs::metadata_hash_at(&volumes(store), fd, flags, path).await };
+        match told(node.at(&path))? {
+            Entry::Own(node) => Ok(hash(&node)),
+            Entry::Host { number, file } => {
+                let fd = shown(store, number, &file)?;
+                Theirs::metadata_hash(&volumes(store), fd).await
+            }
         }
     }
 }

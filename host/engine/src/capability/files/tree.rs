@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::host::HostFile;
 use crate::spec::GuestFile;
 
 /// All files of a task. Cheap to clone.
@@ -13,7 +14,18 @@ pub struct Tree {
     folders: Arc<Vec<(Node, String)>>,
 }
 
-/// A file or folder of a tree. Cheap to clone.
+/// What stands in a folder of a tree. Cheap to clone.
+#[derive(Clone)]
+pub enum Entry {
+    Own(Node),
+    /// A file of the host; `number` is unique in the tree.
+    Host {
+        number: u64,
+        file: Arc<HostFile>,
+    },
+}
+
+/// A file or folder that is in memory alone. Cheap to clone.
 #[derive(Clone)]
 pub enum Node {
     File(Arc<File>),
@@ -27,7 +39,7 @@ pub struct File {
 
 pub struct Folder {
     number: u64,
-    entries: BTreeMap<String, Node>,
+    entries: BTreeMap<String, Entry>,
 }
 
 /// Why a call is not done, as POSIX would say it.
@@ -45,6 +57,8 @@ pub enum Refusal {
     Invalid,
     /// From a volume into the tree, or back.
     CrossDevice,
+    /// The node's user may not.
+    Access,
 }
 
 /// What a guest wants to open.
@@ -54,21 +68,35 @@ pub struct Opening {
     pub exclusive: bool,
     pub directory: bool,
     pub truncate: bool,
+    pub read: bool,
     pub write: bool,
 }
 
+impl Opening {
+    pub fn changes(self) -> bool {
+        self.write || self.truncate
+    }
+}
+
 impl Tree {
-    pub fn new(files: &[GuestFile]) -> Tree {
+    /// `bound`: files of the host, by their paths in the task.
+    pub fn new(files: &[GuestFile], bound: Vec<(String, Arc<HostFile>)>) -> Tree {
         let mut root = Draft::default();
+        let mut paths: Vec<String> =
+            files.iter().map(|file| &file.path).chain(bound.iter().map(|(path, _)| path)).map(|path| folder_of(path)).collect();
         for file in files {
-            root.put(&parts(&file.path), &file.content);
+            root.put(&parts(&file.path), Leaf::Own(file.content.clone()));
         }
-        let mut number = 0;
-        let root = root.finish(&mut number);
-        let mut paths: Vec<String> = files.iter().map(|file| folder_of(&file.path)).collect();
+        for (path, file) in bound {
+            root.put(&parts(&path), Leaf::Host(file));
+        }
+        let root = root.finish(&mut 0);
         paths.sort();
         paths.dedup();
-        let folder = |path: String| Some((root.at(path.trim_start_matches('/')).ok()?, path));
+        let folder = |path: String| match root.at(path.trim_start_matches('/')).ok()? {
+            Entry::Own(node) => Some((node, path)),
+            Entry::Host { .. } => None,
+        };
         Tree { folders: Arc::new(paths.into_iter().filter_map(folder).collect()) }
     }
 
@@ -80,41 +108,57 @@ impl Tree {
 /// A folder while the tree is made.
 #[derive(Default)]
 struct Draft {
-    files: BTreeMap<String, Bytes>,
+    files: BTreeMap<String, Leaf>,
     folders: BTreeMap<String, Draft>,
 }
 
+enum Leaf {
+    Own(Bytes),
+    Host(Arc<HostFile>),
+}
+
 impl Draft {
-    fn put(&mut self, path: &[&str], content: &Bytes) {
+    fn put(&mut self, path: &[&str], leaf: Leaf) {
         match path {
             [] => {}
-            [name] => drop(self.files.insert((*name).to_owned(), content.clone())),
-            [name, rest @ ..] => self.folders.entry((*name).to_owned()).or_default().put(rest, content),
+            [name] => drop(self.files.insert((*name).to_owned(), leaf)),
+            [name, rest @ ..] => self.folders.entry((*name).to_owned()).or_default().put(rest, leaf),
         }
     }
 
     fn finish(self, number: &mut u64) -> Node {
         let mut entries = BTreeMap::new();
-        for (name, content) in self.files {
+        for (name, leaf) in self.files {
             *number += 1;
-            entries.insert(name, Node::File(Arc::new(File { number: *number, content })));
+            let entry = match leaf {
+                Leaf::Own(content) => Entry::Own(Node::File(Arc::new(File { number: *number, content }))),
+                Leaf::Host(file) => Entry::Host { number: *number, file },
+            };
+            entries.insert(name, entry);
         }
         for (name, draft) in self.folders {
-            entries.insert(name, draft.finish(number));
+            entries.insert(name, Entry::Own(draft.finish(number)));
         }
         *number += 1;
         Node::Folder(Arc::new(Folder { number: *number, entries }))
     }
 }
 
-fn parts(path: &str) -> Vec<&str> {
-    path.split('/').filter(|part| !part.is_empty()).collect()
+/// The names of a path, outermost first.
+pub fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect()
 }
 
 fn folder_of(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((folder, _)) if !folder.is_empty() => folder.to_owned(),
         _ => "/".to_owned(),
+    }
+}
+
+impl Entry {
+    fn is_folder(&self) -> bool {
+        matches!(self, Entry::Own(node) if node.is_folder())
     }
 }
 
@@ -160,17 +204,17 @@ impl Node {
     /// Names in the folder, and whether each is a folder.
     pub fn entries(&self) -> Result<Vec<(String, bool)>, Refusal> {
         let Node::Folder(folder) = self else { return Err(Refusal::NotDirectory) };
-        Ok(folder.entries.iter().map(|(name, node)| (name.clone(), node.is_folder())).collect())
+        Ok(folder.entries.iter().map(|(name, entry)| (name.clone(), entry.is_folder())).collect())
     }
 
     /// What is at a path below this folder. There are no links, so `..` is the folder before, and never leads out.
-    pub fn at(&self, path: &str) -> Result<Node, Refusal> {
-        let mut way = vec![self.clone()];
+    pub fn at(&self, path: &str) -> Result<Entry, Refusal> {
+        let mut way = vec![Entry::Own(self.clone())];
         if path.starts_with('/') {
             return Err(Refusal::NotPermitted);
         }
         for part in path.split('/') {
-            let Some(Node::Folder(here)) = way.last().cloned() else { return Err(Refusal::NotDirectory) };
+            let Some(Entry::Own(Node::Folder(here))) = way.last().cloned() else { return Err(Refusal::NotDirectory) };
             match part {
                 "" | "." => {}
                 ".." if way.len() == 1 => return Err(Refusal::NotPermitted),
@@ -181,17 +225,18 @@ impl Node {
         way.pop().ok_or(Refusal::NoEntry)
     }
 
-    pub fn open(&self, path: &str, opening: Opening) -> Result<Node, Refusal> {
+    pub fn open(&self, path: &str, opening: Opening) -> Result<Entry, Refusal> {
         let found = match self.at(path) {
             Err(Refusal::NoEntry) if opening.create => return Err(Refusal::ReadOnly),
             found => found?,
         };
-        match () {
-            () if opening.create && opening.exclusive => Err(Refusal::Exist),
-            () if opening.directory && !found.is_folder() => Err(Refusal::NotDirectory),
-            () if opening.write && found.is_folder() => Err(Refusal::IsDirectory),
-            () if opening.write || opening.truncate => Err(Refusal::ReadOnly),
-            () => Ok(found),
+        match &found {
+            _ if opening.create && opening.exclusive => Err(Refusal::Exist),
+            found if opening.directory && !found.is_folder() => Err(Refusal::NotDirectory),
+            found if opening.write && found.is_folder() => Err(Refusal::IsDirectory),
+            Entry::Host { file, .. } => file.allows(opening).map(|()| found),
+            Entry::Own(_) if opening.changes() => Err(Refusal::ReadOnly),
+            Entry::Own(_) => Ok(found),
         }
     }
 }
@@ -204,7 +249,14 @@ mod tests {
     fn tree(paths: &[&str]) -> Tree {
         let file =
             |path: &&str| GuestFile { kind: GuestFileKind::Config, path: (*path).to_owned(), content: Bytes::from(path.to_string()) };
-        Tree::new(&paths.iter().map(file).collect::<Vec<_>>())
+        Tree::new(&paths.iter().map(file).collect::<Vec<_>>(), Vec::new())
+    }
+
+    fn own(found: Result<Entry, Refusal>) -> Node {
+        match found.unwrap_or_else(|refusal| panic!("{refusal:?}")) {
+            Entry::Own(node) => node,
+            Entry::Host { .. } => panic!("of the host"),
+        }
     }
 
     #[test]
@@ -214,9 +266,9 @@ mod tests {
         assert_eq!(paths, ["/", "/etc/app/deep", "/run/secrets"]);
         let (root, _) = &tree.folders()[0];
         assert_eq!(root.entries().unwrap(), [("etc".to_owned(), true), ("run".to_owned(), true), ("settings".to_owned(), false)]);
-        assert_eq!(root.at("run/secrets/key").unwrap().from(5).unwrap(), "secrets/key"[..].as_bytes());
+        assert_eq!(own(root.at("run/secrets/key")).from(5).unwrap(), "secrets/key"[..].as_bytes());
         let numbers: std::collections::BTreeSet<u64> =
-            ["settings", "run", "run/secrets", "run/secrets/key", "etc"].iter().map(|path| root.at(path).unwrap().number()).collect();
+            ["settings", "run", "run/secrets", "run/secrets/key", "etc"].iter().map(|path| own(root.at(path)).number()).collect();
         assert_eq!(numbers.len(), 5);
     }
 
