@@ -60,6 +60,26 @@ fn every_line_arrives_wherever_the_task_runs() {
     }
 }
 
+/// More than a task's log holds: what is not there is said, whoever wrote too fast or read too slowly.
+#[test]
+fn no_line_is_lost_unannounced() {
+    const LINES: usize = 200_000;
+    let cluster = Cluster::with_workers(1);
+    let image = guest("test-cli2");
+    for host in ["node1", "node2"] {
+        let constraint = format!("node.hostname=={host}");
+        let count = LINES.to_string();
+        let (code, out, err) = ran(&cluster.nodes[0], &["--rm", "--constraint", &constraint, image.to_str().unwrap(), "lines", &count]);
+        assert_eq!(code, Some(0), "{err}");
+        let numbers: Vec<usize> = out.lines().map(|line| line.strip_prefix("line ").unwrap().parse().unwrap()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "on {host} lines come twice or in disorder");
+        let dropped = err.lines().filter_map(|line| line.strip_prefix("[minicloud] ")?.split_once(" lines were dropped"));
+        let dropped: usize = dropped.map(|(count, _)| count.parse::<usize>().unwrap()).sum();
+        let is_said = err.contains("are missing here") || err.contains("are not kept");
+        assert!(numbers.len() + dropped == LINES || is_said, "on {host}: {} lines, {dropped} dropped: {err}", numbers.len());
+    }
+}
+
 #[test]
 fn a_task_reaches_services_on_attachable_networks() {
     let cluster = Cluster::found();

@@ -8,12 +8,13 @@ mod file;
 mod merge;
 mod read;
 mod remote;
+mod rotations;
+mod told;
 mod writer;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicloud_core::id::TaskId;
@@ -25,11 +26,13 @@ use crate::agent::LogSink;
 use crate::env::Clock;
 use crate::executor::LogFn;
 use buffer::Buffer;
+use rotations::Rotations;
 use writer::Writer;
 
 pub use merge::merge;
 pub use read::read;
 pub use remote::{LogsService, read_remote};
+pub use told::Told;
 
 /// One line of a task's log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +76,7 @@ struct TaskLog {
     buffer: Mutex<Buffer>,
     /// Counted up after lines were written, so that followers look.
     written: watch::Sender<u64>,
-    /// How often its file was rotated in this run of the daemon.
-    rotations: AtomicU64,
+    rotations: Rotations,
     /// The task has ended, so that nothing more comes.
     ended: watch::Sender<bool>,
 }

@@ -2,7 +2,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use minicloud_core::id::TaskId;
 use tokio::fs::File;
@@ -61,58 +60,76 @@ struct Reader {
 /// An open log file, read up to some line.
 struct Open {
     lines: BufReader<File>,
-    /// Of the file that is read, to see that it was rotated away.
     inode: u64,
-    /// How often files were rotated before it was begun.
-    rotations: u64,
     /// A line whose end is not written yet.
     partial: Vec<u8>,
 }
 
+/// The files of a task at one moment. They can be read though they are rotated away later.
+struct Files {
+    rotated: Option<Open>,
+    current: Option<Open>,
+    /// How often files were rotated before `current` was begun.
+    rotations: u64,
+}
+
 impl Reader {
     async fn run(self) -> Result<(), Stop> {
-        let log = self.query.follow.then(|| self.logs.task_log(self.task));
-        let mut written = log.as_ref().map(|log| log.written.subscribe());
+        let log = self.logs.task_log(self.task);
         // A count taken before the files are read: what is written after it is seen at the next look.
-        if let Some(written) = &mut written {
-            written.borrow_and_update();
-        }
+        let mut written = log.written.subscribe();
+        written.borrow_and_update();
         self.logs.flush().await;
-        let rotations = log.as_ref().map_or(0, |log| log.rotations.load(Ordering::Relaxed));
-        let mut open = self.past().await?;
-        if let Some(open) = &mut open {
-            open.rotations = rotations;
+        let mut files = self.files(&log).await?;
+        if self.wants_all() && files.rotations >= FILES_KEPT {
+            let missing = format!("the first lines of task {} are not kept: it wrote more than its log holds", self.task);
+            self.tell(LogEvent::Problem(missing)).await?;
         }
+        self.past(&mut files).await?;
         self.tell(LogEvent::CaughtUp).await?;
-        match (log, written) {
-            (Some(log), Some(written)) => self.follow(log, written, &mut open).await,
-            _ => Ok(()),
+        match self.query.follow {
+            true => self.follow(log, written, &mut files).await,
+            false => Ok(()),
         }
     }
 
-    /// Tells what is in the files and returns the current one, read to its end.
-    async fn past(&self) -> Result<Option<Open>, Stop> {
+    /// Whether whoever asks counts on every line that the task ever wrote.
+    fn wants_all(&self) -> bool {
+        self.query.until_end && self.query.tail.is_none() && self.query.since_ms.is_none()
+    }
+
+    /// Opens both files, as they belong together.
+    async fn files(&self, log: &TaskLog) -> io::Result<Files> {
         let directory = &self.logs.shared.directory;
+        loop {
+            let before = log.rotations.count();
+            let rotated = open(&file::rotated(directory, self.task)).await?;
+            let current = open(&file::current(directory, self.task)).await?;
+            match before.filter(|before| log.rotations.count() == Some(*before)) {
+                Some(rotations) => return Ok(Files { rotated, current, rotations }),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// Tells what is in the files, up to their ends.
+    async fn past(&self, files: &mut Files) -> Result<(), Stop> {
         let mut skip = match self.query.tail {
-            Some(tail) => count_lines(directory, self.task).await?.saturating_sub(tail),
+            Some(tail) => count_lines(&self.logs.shared.directory, self.task).await?.saturating_sub(tail),
             None => 0,
         };
-        if let Some(mut rotated) = open(&file::rotated(directory, self.task)).await? {
-            self.drain(&mut rotated, &mut skip).await?;
+        for open in files.rotated.iter_mut().chain(&mut files.current) {
+            self.drain(open, &mut skip).await?;
         }
-        let mut current = open(&file::current(directory, self.task)).await?;
-        if let Some(current) = &mut current {
-            self.drain(current, &mut skip).await?;
-        }
-        Ok(current)
+        Ok(())
     }
 
-    async fn follow(&self, log: Arc<TaskLog>, mut written: watch::Receiver<u64>, current: &mut Option<Open>) -> Result<(), Stop> {
+    async fn follow(&self, log: Arc<TaskLog>, mut written: watch::Receiver<u64>, files: &mut Files) -> Result<(), Stop> {
         let mut ended = log.ended.subscribe();
         loop {
             if self.query.until_end && *ended.borrow_and_update() {
                 self.logs.flush().await;
-                return self.look(&log, current).await;
+                return self.look(&log, files).await;
             }
             let gone = tokio::select! {
                 changed = written.changed() => changed.is_err(),
@@ -121,38 +138,37 @@ impl Reader {
             if gone {
                 return Ok(());
             }
-            self.look(&log, current).await?;
+            self.look(&log, files).await?;
         }
     }
 
     /// Tells what was written since: in the file that was open, in the one that was begun and rotated away meanwhile, and
     /// in the latest. Of a task that wrote yet more in that time lines are missing, and that is told too.
-    async fn look(&self, log: &TaskLog, current: &mut Option<Open>) -> Result<(), Stop> {
-        if let Some(current) = current {
+    async fn look(&self, log: &TaskLog, files: &mut Files) -> Result<(), Stop> {
+        if let Some(current) = &mut files.current {
             self.drain(current, &mut 0).await?;
         }
-        let directory = &self.logs.shared.directory;
-        let rotations = log.rotations.load(Ordering::Relaxed);
-        let Some(mut latest) = open(&file::current(directory, self.task)).await? else { return Ok(()) };
-        latest.rotations = rotations;
-        if let Some(old) = current {
-            if old.inode == latest.inode {
-                return Ok(());
+        let mut latest = self.files(log).await?;
+        let Some(begun) = &latest.current else { return Ok(()) };
+        // Files are numbered by the rotations before them; this one comes next.
+        let next = match &mut files.current {
+            Some(old) if old.inode == begun.inode => return Ok(()),
+            Some(old) => {
+                // Written after the drain above and before the rotation.
+                self.drain(old, &mut 0).await?;
+                files.rotations + 1
             }
-            // Written after the drain above and before the rotation.
-            self.drain(old, &mut 0).await?;
-            latest.rotations = rotations.max(old.rotations + 1);
-            let rotated = open(&file::rotated(directory, self.task)).await?;
-            if let Some(mut rotated) = rotated.filter(|rotated| rotated.inode != old.inode && rotated.inode != latest.inode) {
-                if latest.rotations > old.rotations + FILES_KEPT {
-                    let missing = format!("lines of task {} are missing here: it wrote faster than they were read", self.task);
-                    self.tell(LogEvent::Problem(missing)).await?;
-                }
-                self.drain(&mut rotated, &mut 0).await?;
-            }
+            None => files.rotations,
+        };
+        if latest.rotations >= next + FILES_KEPT {
+            let missing = format!("lines of task {} are missing here: it wrote faster than they were read", self.task);
+            self.tell(LogEvent::Problem(missing)).await?;
         }
-        self.drain(&mut latest, &mut 0).await?;
-        *current = Some(latest);
+        let mut rotated = latest.rotated.take().filter(|_| latest.rotations > next);
+        for open in rotated.iter_mut().chain(&mut latest.current) {
+            self.drain(open, &mut 0).await?;
+        }
+        *files = latest;
         Ok(())
     }
 
@@ -194,7 +210,7 @@ async fn open(path: &Path) -> io::Result<Option<Open>> {
         Err(error) => return Err(error),
     };
     let inode = file.metadata().await?.ino();
-    Ok(Some(Open { lines: BufReader::with_capacity(READ_BYTES, file), inode, rotations: 0, partial: Vec::new() }))
+    Ok(Some(Open { lines: BufReader::with_capacity(READ_BYTES, file), inode, partial: Vec::new() }))
 }
 
 async fn count_lines(directory: &Path, task: TaskId) -> io::Result<u64> {

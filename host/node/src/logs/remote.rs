@@ -1,6 +1,7 @@
 //! Logs of tasks of other nodes, over streams of kind `Logs`: one request, then events.
 //!
 //! A reading that follows is taken up again when it breaks off, from the last line on.
+use std::collections::BTreeMap;
 use std::io;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use super::{LogEvent, LogSource, Logs, merge, read};
+use super::{LogEvent, LogSource, Logs, Told, merge, read};
 use crate::api::types::LogQuery;
 use crate::frame;
 use crate::limits::{LOG_EVENTS_WAITING_MAX, LOG_RETRY_DELAY, QUERY_TASKS_MAX, QUERY_TIMEOUT};
@@ -28,7 +29,15 @@ struct LogRequest {
 /// The lines of tasks on another node.
 pub fn read_remote(peers: &Peers, node: NodeId, hostname: String, tasks: Vec<TaskId>, query: LogQuery) -> LogSource {
     let (events, source) = mpsc::channel(LOG_EVENTS_WAITING_MAX);
-    let reading = Reading { peers: peers.clone(), node, hostname, request: LogRequest { tasks, query }, events, caught_up: false };
+    let reading = Reading {
+        peers: peers.clone(),
+        node,
+        hostname,
+        request: LogRequest { tasks, query },
+        events,
+        told: BTreeMap::new(),
+        caught_up: false,
+    };
     tokio::spawn(async move {
         let events = reading.events.clone();
         tokio::select! {
@@ -45,6 +54,7 @@ struct Reading {
     hostname: String,
     request: LogRequest,
     events: mpsc::Sender<LogEvent>,
+    told: BTreeMap<TaskId, Told>,
     /// What was there at the beginning has been told, or given up.
     caught_up: bool,
 }
@@ -79,11 +89,18 @@ impl Reading {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(error)),
         };
+        // A later attempt tells some lines again.
+        let mut had = self.told.clone();
         loop {
             match frame::read(&mut stream).await {
                 Ok(Some(LogEvent::CaughtUp)) => self.catch_up().await?,
                 Ok(Some(event)) => {
-                    self.remember(&event);
+                    if let LogEvent::Line(task, record) = &event {
+                        if had.get_mut(task).is_some_and(|had| had.had(record)) {
+                            continue;
+                        }
+                        self.told.entry(*task).or_default().count(record);
+                    }
                     self.tell(event).await?;
                 }
                 Ok(None) if self.request.query.follow && !self.request.query.until_end => {
@@ -97,16 +114,18 @@ impl Reading {
 
     async fn ask(&self) -> io::Result<BoxStream> {
         let mut stream = self.peers.open(self.node, StreamKind::Logs).await.map_err(io::Error::other)?;
-        ask(&mut stream, self.request.tasks.clone(), self.request.query).await?;
+        ask(&mut stream, self.request.tasks.clone(), self.query()).await?;
         Ok(stream)
     }
 
-    /// A later attempt goes on after this line.
-    fn remember(&mut self, event: &LogEvent) {
-        if let LogEvent::Line(_, record) = event {
-            let query = &mut self.request.query;
-            query.since_ms = query.since_ms.max(Some(record.at_ms + 1));
-        }
+    /// What a later attempt asks for: nothing before what was told of every task.
+    fn query(&self) -> LogQuery {
+        let query = self.request.query;
+        let all_told = self.request.tasks.iter().all(|task| self.told.contains_key(task));
+        let since_ms = self.told.values().filter_map(|told| told.last_ms).min().filter(|_| all_told);
+        // The last lines were told once; from there on all are wanted.
+        let tail = query.tail.filter(|_| since_ms.is_none());
+        LogQuery { tail, since_ms: query.since_ms.max(since_ms), ..query }
     }
 
     async fn catch_up(&mut self) -> Result<(), Left> {

@@ -129,6 +129,44 @@ async fn a_slow_follower_misses_nothing_that_is_kept_and_is_told_what_is_not() {
 }
 
 #[tokio::test]
+async fn who_wants_every_line_is_told_that_the_first_are_not_kept() {
+    let a_file = LOG_FILE_BYTES_MAX as usize / LOG_LINE_BYTES_MAX;
+    let all = LogQuery { until_end: true, ..Default::default() };
+    for (halves, query, missing) in [(3, all, false), (5, all, true), (5, LogQuery { tail: Some(1), ..all }, false)] {
+        let fixture = Fixture::new();
+        write_full(&fixture, 0..halves * a_file / 2).await;
+        let mut source = read(&fixture.logs, TASK, query);
+        let first = source.recv().await.unwrap();
+        assert_eq!(matches!(&first, LogEvent::Problem(text) if text.contains("are not kept")), missing, "{halves} halves: {first:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_of_a_task_that_has_written_nothing_yet_is_told_what_it_missed() {
+    let a_file = LOG_FILE_BYTES_MAX as usize / LOG_LINE_BYTES_MAX;
+    for (halves, problems) in [(3, 0), (6, 1)] {
+        let fixture = Fixture::new();
+        let mut source = read(&fixture.logs, TASK, LogQuery { follow: true, until_end: true, ..Default::default() });
+        assert_eq!(past(&mut source).await, Vec::<String>::new());
+        // It stands at the first lines, which is as many as may wait, while the others are written.
+        let lines = halves * a_file / 2;
+        tokio::task::yield_now().await;
+        write_full(&fixture, 0..lines).await;
+        LogSink::ended(&fixture.logs, TASK);
+        let (mut told, mut said) = (Vec::new(), 0);
+        while let Some(event) = timeout(Duration::from_secs(10), source.recv()).await.expect("an event within 10 s") {
+            match event {
+                LogEvent::Line(_, record) => told.push(record.text.split(' ').next().unwrap().parse::<usize>().unwrap()),
+                _ => said += 1,
+            }
+        }
+        assert!(told.is_sorted() && told.last() == Some(&(lines - 1)), "{told:?}");
+        assert_eq!(told.len() == lines, said == 0, "{halves} halves: {} of {lines}, {said} said", told.len());
+        assert!(said <= problems, "{halves} halves: {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_is_found_again_after_a_restart_and_a_cut_line_is_passed_over() {
     let fixture = Fixture::new();
     fixture.write(TASK, 1, "first");

@@ -5,7 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::SystemTime;
 
@@ -108,9 +107,10 @@ impl Thread {
         self.unswept_bytes += bytes.len() as u64;
         self.unswept_files += usize::from(length == 0);
         if length > 0 && length + bytes.len() as u64 > LOG_FILE_BYTES_MAX {
-            fs::rename(&path, file::rotated(&self.directory, log.task))?;
-            file = open(&path)?;
-            log.rotations.fetch_add(1, Ordering::Relaxed);
+            file = log.rotations.rotate(|| {
+                fs::rename(&path, file::rotated(&self.directory, log.task))?;
+                open(&path)
+            })?;
         }
         file.write_all(bytes)
     }

@@ -14,7 +14,7 @@ use super::super::task::node_name;
 use super::super::types::LogQuery;
 use crate::cluster::Cluster;
 use crate::limits::{LOG_END_WAIT, LOG_EVENTS_WAITING_MAX};
-use crate::logs::{self, LogEvent, LogSource};
+use crate::logs::{self, LogEvent, LogSource, Told};
 
 /// The lines of `task`, which ran or is to run on `node`.
 pub fn read(api: Arc<Context>, cluster: Cluster, node: NodeId, task: TaskId, query: LogQuery) -> LogSource {
@@ -49,23 +49,6 @@ enum End {
     Lost,
 }
 
-/// How far a log was told: its lines are in order of time.
-#[derive(Clone, Copy, Default)]
-struct Told {
-    last_ms: Option<u64>,
-    /// Lines of that last millisecond.
-    at_last_ms: u64,
-}
-
-impl Told {
-    fn count(&mut self, event: &LogEvent) {
-        if let LogEvent::Line(_, record) = event {
-            let same = self.last_ms == Some(record.at_ms);
-            *self = Told { last_ms: Some(record.at_ms), at_last_ms: if same { self.at_last_ms + 1 } else { 1 } };
-        }
-    }
-}
-
 /// Nobody reads any more.
 struct Left;
 
@@ -95,7 +78,9 @@ impl Reading {
                 event = source.recv() => match event {
                     None => return Ok(()),
                     Some(event) => {
-                        told.count(&event);
+                        if let LogEvent::Line(_, record) = &event {
+                            told.count(record);
+                        }
                         self.tell(event).await?;
                     }
                 },
@@ -109,14 +94,12 @@ impl Reading {
     }
 
     /// What is in the files beyond the lines that were told.
-    async fn rest(&self, told: Told) -> Result<(), Left> {
+    async fn rest(&self, mut told: Told) -> Result<(), Left> {
         let since_ms = self.query.since_ms.max(told.last_ms);
         let mut source = self.open(LogQuery { follow: false, since_ms, ..self.query });
-        let mut skip = told.at_last_ms;
         while let Some(event) = source.recv().await {
-            match event {
-                LogEvent::Line(..) if skip > 0 => skip -= 1,
-                event => self.tell(event).await?,
+            if !matches!(&event, LogEvent::Line(_, record) if told.had(record)) {
+                self.tell(event).await?;
             }
         }
         Ok(())
