@@ -37,6 +37,22 @@ pub fn table(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     table.trim_fmt()
 }
 
+/// A table of lines that are at most `width` characters long: while they are longer, the columns named in `least` go, one
+/// after the other.
+pub fn fitted(columns: &[&str], mut rows: Vec<Vec<String>>, least: impl IntoIterator<Item = &'static str>, width: usize) -> String {
+    let mut columns = columns.to_vec();
+    let mut least = least.into_iter();
+    loop {
+        let text = table(&columns, rows.clone());
+        let fits = text.lines().all(|line| line.chars().count() <= width);
+        let Some(name) = least.next().filter(|_| !fits) else { return text };
+        if let Some(at) = columns.iter().position(|column| *column == name) {
+            columns.remove(at);
+            rows.iter_mut().for_each(|row| drop(row.remove(at)));
+        }
+    }
+}
+
 /// Prints `value` as JSON that people can read too.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     say!("{}", serde_json::to_string_pretty(value)?);
@@ -61,6 +77,19 @@ mod tests {
             vec![vec!["1".to_owned(), "ünïcode".to_owned(), String::new()], vec!["22".to_owned(), "b\nc".to_owned(), "d".to_owned()]];
         assert_eq!(table(&["ID", "NAME", "ERROR"], rows), "ID   NAME      ERROR\n1    ünïcode\n22   b c       d");
         assert_eq!(table(&["ID", "NAME"], Vec::new()), "ID   NAME");
+    }
+
+    #[test]
+    fn the_least_columns_go_where_there_is_no_room() {
+        let text = |width| {
+            let rows = vec![vec!["1".to_owned(), "web".to_owned(), "12 MiB / 1 GiB".to_owned(), "9".to_owned()]];
+            fitted(&["ID", "NAME", "MEMORY", "UP"], rows, ["UP", "MEMORY"], width)
+        };
+        assert_eq!(text(35).lines().next(), Some("ID   NAME   MEMORY           UP"));
+        assert_eq!(text(31).lines().next(), Some("ID   NAME   MEMORY           UP"));
+        assert_eq!(text(30), "ID   NAME   MEMORY\n1    web    12 MiB / 1 GiB");
+        assert_eq!(text(25), "ID   NAME\n1    web");
+        assert_eq!(text(2), "ID   NAME\n1    web", "what is no one's to drop stays");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::output::say;
 use crate::render::{Format, print_json};
 use live::View;
 use sampler::{Sample, Sampler};
+use screen::Screen;
 
 #[derive(Args, Debug)]
 #[command(after_help = "CPU % is of one core: a task that keeps two cores busy has 200 %. A rate is that of the last second.
@@ -51,7 +52,7 @@ async fn once(sampler: Sampler, format: Format) -> anyhow::Result<()> {
     let sample = sampler.one().await?;
     match format {
         Format::Json => print_json(&tasks::rows(&sample))?,
-        Format::Table => say!("{}", tasks::table(&tasks::rows(&sample))),
+        Format::Table => say!("{}", tasks::table(&tasks::rows(&sample), "CPU %", Screen::width())),
     }
     Ok(())
 }
@@ -71,7 +72,7 @@ struct Tasks;
 impl View for Tasks {
     fn lines(&self, sample: &Sample) -> Vec<String> {
         let rows = tasks::rows(sample);
-        let mut lines: Vec<String> = tasks::table(&rows).lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = tasks::table(&rows, "CPU %", Screen::width()).lines().map(str::to_owned).collect();
         if rows.is_empty() {
             lines.push("no task runs; see 'minicloud service ls'".to_owned());
         }

@@ -29,6 +29,11 @@ impl Screen {
         size.ok().filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or(SIZE_DEFAULT)
     }
 
+    /// Columns; where the output is no terminal there is no bound.
+    pub fn width() -> usize {
+        if io::stdout().is_terminal() { Screen::size().0 } else { usize::MAX }
+    }
+
     /// Lines that the terminal need not wrap.
     pub fn fitted(lines: &[String]) -> Vec<String> {
         let (columns, _) = Screen::size();

@@ -9,6 +9,8 @@ use crate::render::{self, bytes};
 
 const COLUMNS: &[&str] =
     &["NAME", "NODE", "CPU %", "MEM USAGE / LIMIT", "MEM %", "REQ/S", "REQUESTS", "ACT/QUEUED", "CONNS", "NET IN / OUT"];
+/// Columns that go first where the screen is too narrow.
+const LEAST: [&str; 8] = ["MEM %", "REQUESTS", "CONNS", "NET IN / OUT", "ACT/QUEUED", "NODE", "REQ/S", "MEM USAGE / LIMIT"];
 /// What stands where nothing is known.
 pub const UNKNOWN: &str = "--";
 
@@ -64,8 +66,10 @@ pub fn rows(sample: &Sample) -> Vec<Row> {
     sample.now.tasks.iter().map(row).collect()
 }
 
-pub fn table(rows: &[Row]) -> String {
-    render::table(COLUMNS, rows.iter().map(Row::cells).collect())
+/// At most `width` characters wide; the column `kept` is the last to go.
+pub fn table(rows: &[Row], kept: &str, width: usize) -> String {
+    let least = LEAST.into_iter().filter(|name| *name != kept).chain(LEAST.into_iter().filter(|name| *name == kept));
+    render::fitted(COLUMNS, rows.iter().map(Row::cells).collect(), least, width)
 }
 
 pub fn percent(value: f64) -> String {
@@ -111,6 +115,22 @@ mod tests {
         let second = Sample { now: stats(Some(counted(2))), before: Some(first.now) };
         let cells = rows(&second)[0].cells();
         assert_eq!((cells[2].as_str(), cells[5].as_str()), ("10.0%", "30.0"));
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_whole_columns() {
+        let sample = Sample { now: stats(Some(counted(2))), before: Some(stats(Some(counted(1)))) };
+        for (width, heading) in [
+            (200, "NAME    NODE    CPU %   MEM USAGE / LIMIT   MEM %   REQ/S   REQUESTS   ACT/QUEUED   CONNS   NET IN / OUT"),
+            (80, "NAME    NODE    CPU %   MEM USAGE / LIMIT   REQ/S   ACT/QUEUED   NET IN / OUT"),
+            (60, "NAME    NODE    CPU %   MEM USAGE / LIMIT   REQ/S"),
+            (20, "NAME    CPU %"),
+        ] {
+            let text = table(&rows(&sample), "CPU %", width);
+            assert_eq!(text.lines().next(), Some(heading), "{width}");
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+        }
+        assert!(table(&rows(&sample), "NET IN / OUT", 60).contains("NET IN / OUT"), "what is sorted by stays");
     }
 
     #[test]

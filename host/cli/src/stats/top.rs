@@ -17,9 +17,11 @@ use super::sampler::{Sample, Sampler};
 use super::screen::Screen;
 use super::tasks::{self, Row, UNKNOWN, percent};
 use crate::output::say;
-use crate::render::{Format, bytes, print_json, table};
+use crate::render::{Format, bytes, fitted, print_json};
 
 const COLUMNS: &[&str] = &["NODE", "STATUS", "CPU %", "MEMORY", "TASKS", "REQ/S", "CONNS", "IN/S", "OUT/S", "FILES", "UP"];
+/// Columns that go first where the screen is too narrow.
+const LEAST: [&str; 8] = ["FILES", "UP", "CONNS", "OUT/S", "IN/S", "REQ/S", "STATUS", "TASKS"];
 /// Tasks below the nodes where there is no screen to be filled.
 const TASKS_SHOWN_MAX: usize = 20;
 /// Tasks that are shown however low the screen is.
@@ -81,6 +83,16 @@ impl Sort {
         }
     }
 
+    /// The column of the tasks that tells most of it.
+    fn column(self) -> &'static str {
+        match self {
+            Sort::Cpu | Sort::Name => "CPU %",
+            Sort::Memory => "MEM USAGE / LIMIT",
+            Sort::Requests => "REQ/S",
+            Sort::Traffic => "NET IN / OUT",
+        }
+    }
+
     /// The busier first; those that are the same by name.
     fn compare(self, a: &Row, b: &Row) -> Ordering {
         let amount = |row: &Row| {
@@ -107,7 +119,7 @@ impl Top {
         let sample = view.only(&sampler.one().await?);
         match self.format {
             Format::Json => print_json(&view.json(&sample))?,
-            Format::Table => say!("{}", view.text(&sample, TASKS_SHOWN_MAX).join("\n")),
+            Format::Table => say!("{}", view.text(&sample, TASKS_SHOWN_MAX, Screen::width()).join("\n")),
         }
         Ok(())
     }
@@ -175,14 +187,14 @@ impl Nodes {
         rows
     }
 
-    /// The nodes, and below them as many tasks.
-    fn text(&self, sample: &Sample, tasks_max: usize) -> Vec<String> {
+    /// The nodes, and below them as many tasks; tables that fit the width.
+    fn text(&self, sample: &Sample, tasks_max: usize, width: usize) -> Vec<String> {
         let tasks = self.sorted(sample);
         let nodes = sample.now.nodes.iter().map(|node| cells(&node_row(sample, node, &tasks))).collect();
-        let mut lines: Vec<String> = table(COLUMNS, nodes).lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = fitted(COLUMNS, nodes, LEAST, width).lines().map(str::to_owned).collect();
         if !tasks.is_empty() {
             lines.push(String::new());
-            lines.extend(tasks::table(&tasks[..tasks.len().min(tasks_max)]).lines().map(str::to_owned));
+            lines.extend(tasks::table(&tasks[..tasks.len().min(tasks_max)], self.sort.column(), width).lines().map(str::to_owned));
         }
         if tasks.len() > tasks_max {
             lines.push(format!("… and {} tasks more; see 'minicloud stats'", tasks.len() - tasks_max));
@@ -195,9 +207,10 @@ impl View for Nodes {
     fn lines(&self, sample: &Sample) -> Vec<String> {
         let sample = self.only(sample);
         // Two lines at the top, the headings of the tasks with an empty line above, and the line that says what is left out.
-        let rest = Screen::size().1.saturating_sub(2 + 1 + sample.now.nodes.len() + 2 + 1);
-        let mut lines = vec![summary(&sample, self.sort), String::new()];
-        lines.extend(self.text(&sample, rest.max(TASKS_SHOWN_MIN)));
+        let (width, height) = Screen::size();
+        let rest = height.saturating_sub(2 + 1 + sample.now.nodes.len() + 2 + 1);
+        let mut lines = vec![summary(&sample, self.sort, width), String::new()];
+        lines.extend(self.text(&sample, rest.max(TASKS_SHOWN_MIN), width));
         lines
     }
 
@@ -207,14 +220,18 @@ impl View for Nodes {
     }
 }
 
-fn summary(sample: &Sample, sort: Sort) -> String {
+/// What there is, and as many hints as fit.
+fn summary(sample: &Sample, sort: Sort, width: usize) -> String {
     let nodes = &sample.now.nodes;
     let answer = nodes.iter().filter(|node| node.usage.is_some()).count();
     let leader = nodes.iter().find(|node| Some(node.id) == sample.now.leader).map_or("", |node| &node.hostname);
     let leader = if leader.is_empty() { String::new() } else { format!(", leader {leader}") };
     let tasks = sample.now.tasks.len();
     let name = sort.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-    format!("{answer} of {} nodes answer{leader}; {tasks} tasks run, by {name} (c m r t n, s: next; q quits)", nodes.len())
+    let what = format!("{answer} of {} nodes answer{leader}; {tasks} tasks run, by {name}", nodes.len());
+    let hints = [" (c m r t n, s: next; q quits)", " (q quits)", ""];
+    let fits = |hint: &&&str| what.chars().count() + hint.len() <= width;
+    format!("{what}{}", hints.iter().find(fits).unwrap_or(&""))
 }
 
 fn node_row(sample: &Sample, node: &NodeStats, tasks: &[Row]) -> NodeRow {
@@ -320,7 +337,7 @@ mod tests {
 
     #[test]
     fn nodes_stand_above_their_busiest_tasks() {
-        let lines = view(Sort::Cpu, &[]).text(&sample(), 2);
+        let lines = view(Sort::Cpu, &[]).text(&sample(), 2, usize::MAX);
         assert!(lines[1].starts_with("node1 *   ready"), "{lines:#?}");
         for figure in ["25.0%", "64 MiB / 8 GiB", "30.0", "40", "3s"] {
             assert!(lines[1].contains(figure), "{figure}: {lines:#?}");
@@ -328,6 +345,23 @@ mod tests {
         assert!(lines[2].starts_with("node2     no answer   --"), "{lines:#?}");
         assert!(lines[5].starts_with("worker.1") && lines[6].starts_with("rng.1"), "{lines:#?}");
         assert_eq!(lines[7], "… and 1 tasks more; see 'minicloud stats'");
+    }
+
+    #[test]
+    fn a_narrow_screen_shows_whole_columns() {
+        for (width, heading) in [
+            (80, "NODE      STATUS      CPU %   MEMORY           TASKS   REQ/S   IN/S   OUT/S"),
+            (60, "NODE      STATUS      CPU %   MEMORY           TASKS   REQ/S"),
+            (45, "NODE      CPU %   MEMORY           TASKS"),
+        ] {
+            let lines = view(Sort::Cpu, &[]).text(&sample(), 2, width);
+            assert_eq!(lines[0], heading, "{width}");
+            assert!(lines[1].contains("64 MiB / 8 GiB") && lines.iter().all(|line| line.chars().count() <= width), "{lines:#?}");
+        }
+        let summary = |width| summary(&sample(), Sort::Cpu, width);
+        assert_eq!(summary(90), "1 of 2 nodes answer, leader node1; 3 tasks run, by cpu (c m r t n, s: next; q quits)");
+        assert_eq!(summary(70), "1 of 2 nodes answer, leader node1; 3 tasks run, by cpu (q quits)");
+        assert_eq!(summary(55), "1 of 2 nodes answer, leader node1; 3 tasks run, by cpu");
     }
 
     #[test]
