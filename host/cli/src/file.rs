@@ -10,8 +10,8 @@ use minicloud_core::spec::FileKind;
 use minicloud_node::api::types::{Base64, CreateFile, FileDetail, FileSummary, UpdateFile};
 use minicloud_node::client::Client;
 
-use crate::each::each;
-use crate::inspect::{Inspecting, labels};
+use crate::each::Rm;
+use crate::inspect::{Inspect, labels};
 use crate::output::{say, warn};
 use crate::parse::{self, KeyValue};
 use crate::render::{Listed, Listing, ago, bytes, facts, milliseconds_now};
@@ -71,25 +71,9 @@ pub struct Create {
 }
 
 #[derive(Args, Debug)]
-pub struct Inspect {
-    #[command(flatten)]
-    inspecting: Inspecting,
-    /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
-}
-
-#[derive(Args, Debug)]
 pub struct Ls {
     #[command(flatten)]
     listing: Listing,
-}
-
-#[derive(Args, Debug)]
-pub struct Rm {
-    /// Names or ids
-    #[arg(required = true, value_name = "NAME")]
-    names: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -109,9 +93,9 @@ impl Secret {
         let kind = FileKind::Secret;
         match self {
             Secret::Create(create) => create.run(client, kind).await,
-            Secret::Inspect(inspect) => inspect.run(client, kind).await,
+            Secret::Inspect(inspect) => inspect.run(async |name| client.file(kind, name).await, pretty).await,
             Secret::Ls(ls) => ls.listing.print(client.files(kind).await?),
-            Secret::Rm(rm) => rm.run(client, kind).await,
+            Secret::Rm(rm) => rm.run(async |name| client.remove_file(kind, name).await).await,
             Secret::Update(update) => update.run(client, kind).await,
         }
     }
@@ -122,9 +106,9 @@ impl Config {
         let kind = FileKind::Config;
         match self {
             Config::Create(create) => create.run(client, kind).await,
-            Config::Inspect(inspect) => inspect.run(client, kind).await,
+            Config::Inspect(inspect) => inspect.run(async |name| client.file(kind, name).await, pretty).await,
             Config::Ls(ls) => ls.listing.print(client.files(kind).await?),
-            Config::Rm(rm) => rm.run(client, kind).await,
+            Config::Rm(rm) => rm.run(async |name| client.remove_file(kind, name).await).await,
             Config::Update(update) => update.run(client, kind).await,
         }
     }
@@ -158,24 +142,6 @@ pub fn content(kind: FileKind, name: &str, path: &std::path::Path) -> anyhow::Re
         bail!("{kind} '{name}' would have more than {most} bytes, and no more are allowed; put large data on a volume");
     }
     Ok(content)
-}
-
-impl Inspect {
-    async fn run(self, client: &Client, kind: FileKind) -> anyhow::Result<()> {
-        let now_ms = milliseconds_now();
-        self.inspecting.run(&self.names, async |name| Ok(client.file(kind, name).await?), |file| pretty(file, now_ms)).await
-    }
-}
-
-impl Rm {
-    async fn run(self, client: &Client, kind: FileKind) -> anyhow::Result<()> {
-        each(&self.names, async |name| {
-            warn(&client.remove_file(kind, name).await?.warnings);
-            say!("{name}");
-            Ok(())
-        })
-        .await
-    }
 }
 
 impl Update {

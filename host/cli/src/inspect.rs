@@ -1,11 +1,34 @@
 //! `inspect` commands: an array of the objects as JSON, or `--pretty` for people.
 use clap::Args;
 use minicloud_core::spec::Labels;
+use minicloud_node::client::ClientError;
 use serde::Serialize;
 
 use crate::each::each;
 use crate::output::say;
-use crate::render::{Format, print_json};
+use crate::render::{Format, milliseconds_now, print_json};
+
+/// `inspect NAME…` of whatever has names.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    #[command(flatten)]
+    inspecting: Inspecting,
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl Inspect {
+    /// `pretty` gets the time too, in ms since the epoch.
+    pub async fn run<T: Serialize>(
+        &self,
+        get: impl AsyncFn(&str) -> Result<T, ClientError>,
+        pretty: impl Fn(&T, u64) -> String,
+    ) -> anyhow::Result<()> {
+        let now_ms = milliseconds_now();
+        self.inspecting.run(&self.names, async |name| Ok(get(name).await?), |object| pretty(object, now_ms)).await
+    }
+}
 
 #[derive(Args, Debug)]
 pub struct Inspecting {

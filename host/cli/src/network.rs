@@ -4,11 +4,11 @@ use ipnet::Ipv4Net;
 use minicloud_node::api::types::{CreateNetwork, NetworkDetail, NetworkSummary};
 use minicloud_node::client::Client;
 
-use crate::each::each;
-use crate::inspect::{Inspecting, labels};
+use crate::each::Rm;
+use crate::inspect::{Inspect, labels};
 use crate::output::{say, warn};
 use crate::parse::{self, KeyValue};
-use crate::render::{Listed, Listing, ago, facts, milliseconds_now};
+use crate::render::{Listed, Listing, ago, facts};
 
 #[derive(Subcommand)]
 pub enum Network {
@@ -47,34 +47,18 @@ pub struct Create {
 }
 
 #[derive(Args, Debug)]
-pub struct Inspect {
-    #[command(flatten)]
-    inspecting: Inspecting,
-    /// Names or ids
-    #[arg(required = true, value_name = "NETWORK")]
-    networks: Vec<String>,
-}
-
-#[derive(Args, Debug)]
 pub struct Ls {
     #[command(flatten)]
     listing: Listing,
-}
-
-#[derive(Args, Debug)]
-pub struct Rm {
-    /// Names or ids
-    #[arg(required = true, value_name = "NETWORK")]
-    networks: Vec<String>,
 }
 
 impl Network {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
             Network::Create(create) => create.run(client).await,
-            Network::Inspect(inspect) => inspect.run(client).await,
+            Network::Inspect(inspect) => inspect.run(async |name| client.network(name).await, pretty).await,
             Network::Ls(ls) => ls.listing.print(client.networks().await?),
-            Network::Rm(rm) => rm.run(client).await,
+            Network::Rm(rm) => rm.run(async |name| client.remove_network(name).await).await,
         }
     }
 }
@@ -96,24 +80,6 @@ impl Create {
             attachable: self.attachable,
             labels: self.label.into_iter().map(|label| (label.key, label.value)).collect(),
         }
-    }
-}
-
-impl Inspect {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let now_ms = milliseconds_now();
-        self.inspecting.run(&self.networks, async |name| Ok(client.network(name).await?), |network| pretty(network, now_ms)).await
-    }
-}
-
-impl Rm {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
-        each(&self.networks, async |network| {
-            warn(&client.remove_network(network).await?.warnings);
-            say!("{network}");
-            Ok(())
-        })
-        .await
     }
 }
 

@@ -3,11 +3,11 @@ use clap::{Args, Subcommand};
 use minicloud_node::api::types::{CreateVolume, VolumeDetail, VolumeSummary};
 use minicloud_node::client::Client;
 
-use crate::each::each;
-use crate::inspect::{Inspecting, labels};
+use crate::each::Rm;
+use crate::inspect::{Inspect, labels};
 use crate::output::{say, warn};
 use crate::parse::{self, KeyValue};
-use crate::render::{Listed, Listing, ago, facts, milliseconds_now};
+use crate::render::{Listed, Listing, ago, facts};
 
 #[derive(Subcommand)]
 pub enum Volume {
@@ -39,34 +39,18 @@ pub struct Create {
 }
 
 #[derive(Args, Debug)]
-pub struct Inspect {
-    #[command(flatten)]
-    inspecting: Inspecting,
-    /// Names or ids
-    #[arg(required = true, value_name = "VOLUME")]
-    volumes: Vec<String>,
-}
-
-#[derive(Args, Debug)]
 pub struct Ls {
     #[command(flatten)]
     listing: Listing,
-}
-
-#[derive(Args, Debug)]
-pub struct Rm {
-    /// Names or ids
-    #[arg(required = true, value_name = "VOLUME")]
-    volumes: Vec<String>,
 }
 
 impl Volume {
     pub async fn run(self, client: &Client) -> anyhow::Result<()> {
         match self {
             Volume::Create(create) => create.run(client).await,
-            Volume::Inspect(inspect) => inspect.run(client).await,
+            Volume::Inspect(inspect) => inspect.run(async |name| client.volume(name).await, pretty).await,
             Volume::Ls(ls) => ls.listing.print(client.volumes().await?),
-            Volume::Rm(rm) => rm.run(client).await,
+            Volume::Rm(rm) => rm.run(async |name| client.remove_volume(name).await).await,
         }
     }
 }
@@ -78,24 +62,6 @@ impl Create {
         warn(&created.warnings);
         say!("{}", created.name);
         Ok(())
-    }
-}
-
-impl Inspect {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
-        let now_ms = milliseconds_now();
-        self.inspecting.run(&self.volumes, async |name| Ok(client.volume(name).await?), |volume| pretty(volume, now_ms)).await
-    }
-}
-
-impl Rm {
-    async fn run(self, client: &Client) -> anyhow::Result<()> {
-        each(&self.volumes, async |volume| {
-            warn(&client.remove_volume(volume).await?.warnings);
-            say!("{volume}");
-            Ok(())
-        })
-        .await
     }
 }
 
