@@ -42,6 +42,12 @@ fn a_folder_becomes_an_image_and_an_image_a_service() {
     node.ok(&["service", "create", "--name", "hello", "--restart-condition", "none", "--detach", "hello:v1"]);
     wait_for("the program's line", || node.ok(&["service", "logs", "hello"]).contains("built from text").then_some(()));
 
+    // It calls nothing, and so has no memory either.
+    std::fs::write(folder.join("hello.wat"), r#"(module (func (export "_start")))"#).unwrap();
+    let report = node.ok(&["build", "-t", "nothing:v1", text(&folder)]);
+    assert!(report.contains("a program, WASI 0.2"), "{report}");
+    assert_eq!(node.ok(&["run", "--rm", "nothing:v1"]), "");
+
     // The command of a minicloud.toml, and what its image wants.
     std::fs::remove_file(folder.join("hello.wat")).unwrap();
     let made = guest("hasher");

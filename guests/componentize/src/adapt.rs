@@ -5,6 +5,8 @@ use wasi_preview1_component_adapter_provider as adapters;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_component::ComponentEncoder;
 
+use crate::memory;
+
 /// Where core modules of WASI preview 1 import from.
 const PREVIEW1: &str = adapters::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME;
 
@@ -25,8 +27,13 @@ fn encoding(binary: &[u8]) -> Result<Encoding, String> {
     }
 }
 
-fn adapt(module: Cow<'_, [u8]>) -> Result<Vec<u8>, String> {
+fn adapt(mut module: Cow<'_, [u8]>) -> Result<Vec<u8>, String> {
     let module_facts = ModuleFacts::read(&module)?;
+    if module_facts.is_preview1
+        && let Some(with_memory) = memory::exported(&module)?
+    {
+        module = with_memory.into();
+    }
     let mut encoder = ComponentEncoder::default().validate(true).module(&module).map_err(|error| explain(&error))?;
     if module_facts.is_preview1 {
         let adapter = match module_facts.is_program {
@@ -76,6 +83,9 @@ impl ModuleFacts {
         }
         if has_world {
             facts.first_import = None;
+        } else {
+            // One that imports nothing needs the adapter all the same: that exports what starts it.
+            facts.is_preview1 |= facts.is_program && facts.first_import.is_none();
         }
         Ok(facts)
     }
@@ -102,6 +112,21 @@ mod tests {
         assert!(world.exports.iter().any(|name| name.starts_with("wasi:cli/run@0.2.")), "{world}");
         assert!(world.imports.iter().any(|name| name.starts_with("wasi:cli/exit@0.2.")), "{world}");
         assert_eq!(super::component(&component).unwrap(), component, "what is a component stays as it is");
+    }
+
+    #[test]
+    fn a_program_that_imports_nothing_becomes_a_command_too() {
+        for program in [
+            r#"(module (func (export "_start")))"#,
+            r#"(module (memory (export "memory") 1) (func (export "_start") (i32.store (i32.const 8) (i32.const 1))))"#,
+            r#"(module (memory 1) (data (i32.const 0) "x") (func (export "_start") (i32.store (i32.const 8) (i32.const 1))))"#,
+            r#"(module (table 1 funcref) (global i32 (i32.const 1)) (elem (i32.const 0) $f) (func $f (export "_start")))"#,
+            r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start")))"#,
+        ] {
+            let component = component(program.as_bytes()).unwrap_or_else(|error| panic!("{program}: {error}"));
+            let world = crate::world::read(&component).unwrap();
+            assert!(world.exports.iter().any(|name| name.starts_with("wasi:cli/run@0.2.")), "{program}: {world}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! It runs as a component itself, because what it parses comes from anywhere.
 mod adapt;
+mod memory;
 mod world;
 
 use std::io::Write;
