@@ -27,6 +27,8 @@ pub(crate) enum ToLeader {
     VolumesRemoved {
         volumes: Vec<VolumeId>,
     },
+    /// The node stops in order. The leader ends the stream once the cluster counts on it no longer.
+    Goodbye,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
