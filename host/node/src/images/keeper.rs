@@ -63,6 +63,8 @@ impl Images {
         let mut kept = referred(state);
         kept.extend(own);
         kept.extend(self.shared.names.digests());
+        // Their names cannot be taken away, so no user would look for them among what has none.
+        kept.extend(self.shared.bundled.values().map(|image| image.digest));
         let mut removed = self.shared.store.list().await?;
         removed.retain(|(digest, _)| !kept.contains(digest));
         for (digest, _) in &removed {

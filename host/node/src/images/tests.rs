@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use minicloud_core::state::Role;
+use minicloud_core::state::{ClusterState, Role};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -182,6 +182,17 @@ async fn what_nobody_refers_to_goes_after_a_while() {
     node.images.collect(&referred).await.unwrap();
     assert!(node.images.ensure(forgotten).await.is_err());
     assert!(node.images.ensure(wanted).await.is_ok());
+}
+
+#[tokio::test]
+async fn pruning_takes_what_has_no_name_and_leaves_bundled_images() {
+    let node = TestNode::new();
+    let nameless = import(&node, component("nameless"), 1).await.unwrap().digest;
+    let bundled = node.images.resolve("redis", None).await.unwrap().0.digest;
+    node.images.ensure(bundled).await.unwrap();
+    let pruned = node.images.prune(&ClusterState::default(), BTreeSet::new()).await.unwrap();
+    assert_eq!(pruned.iter().map(|(digest, _)| *digest).collect::<Vec<_>>(), [nameless]);
+    assert_eq!(node.files().len(), 1);
 }
 
 /// Answers every request with these bytes under a header that promises `promised_bytes`.
