@@ -95,11 +95,9 @@ impl Parser {
         let Some(line) = self.line("too big mbulk count string")? else { return Ok(None) };
         let invalid = || ProtocolError::new("invalid multibulk length");
         let count = parse_integer(&line[1..]).ok_or_else(invalid)?;
-        match usize::try_from(count) {
-            Ok(count) if count > REQUEST_ITEMS_MAX => Err(invalid()),
-            Ok(count) => Ok(Some(count)),
-            Err(_) => Ok(Some(0)),
-        }
+        // A negative count is an empty request; one beyond this machine's words is none.
+        let count = usize::try_from(count.max(0)).ok().filter(|count| *count <= REQUEST_ITEMS_MAX);
+        count.map(Some).ok_or_else(invalid)
     }
 
     fn continue_array(&mut self) -> Result<Option<Request>, ProtocolError> {
@@ -312,9 +310,10 @@ mod tests {
     #[test]
     fn garbage_is_refused_in_the_words_of_redis() {
         let long = vec![b'x'; INLINE_BYTES_MAX + 1];
-        let cases: [(&[u8], &str); 10] = [
+        let cases: [(&[u8], &str); 11] = [
             (b"*x\r\n", "invalid multibulk length"),
             (b"*1048577\r\n", "invalid multibulk length"),
+            (b"*99999999999\r\n", "invalid multibulk length"),
             (b"*99999999999999999999\r\n", "invalid multibulk length"),
             (b"*1\r\n!3\r\n", "expected '$', got '!'"),
             (b"*1\r\n\0", "expected '$', got '?'"),
