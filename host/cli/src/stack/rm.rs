@@ -3,7 +3,7 @@ use clap::Args;
 use futures::future::try_join_all;
 use minicloud_node::client::Client;
 
-use super::{existing, is_of};
+use super::{existing, is_of, services};
 use crate::compose::files::{self, Names};
 use crate::each::each;
 use crate::output::say;
@@ -22,9 +22,10 @@ impl Rm {
     }
 }
 
-/// Volumes stay: they hold what the stack made.
+/// Volumes stay: they hold what the stack made. A deployment that failed may have left networks and no service.
 async fn remove(client: &Client, stack: &str) -> anyhow::Result<()> {
-    let services = existing(client, stack).await?;
+    let networks = client.networks().await?.into_iter().filter(|network| is_of(&network.labels, stack)).collect::<Vec<_>>();
+    let services = if networks.is_empty() { existing(client, stack).await? } else { services(client, stack).await? };
     let removed = services.iter().map(async |service| {
         client.remove_service(&service.name).await?;
         progress::wait_for_removal(client, &service.name, Waiting { detach: false, quiet: true }).await?;
@@ -35,7 +36,7 @@ async fn remove(client: &Client, stack: &str) -> anyhow::Result<()> {
     for file in files::prune(client, |labels| is_of(labels, stack), &Names::default()).await? {
         say!("Removing {} {}", file.kind, file.name);
     }
-    for network in client.networks().await?.into_iter().filter(|network| is_of(&network.labels, stack)) {
+    for network in networks {
         client.remove_network(&network.name).await?;
         say!("Removing network {}", network.name);
     }
