@@ -16,6 +16,7 @@ use minicloud_core::state::{Availability, Role};
 use minicloud_node::api::types::Info;
 use minicloud_node::client::Client;
 use minicloud_node::node::{Addresses, DnsDoor, Start as NodeStart};
+use tokio::time::timeout;
 
 use crate::connect::{self, holds_node};
 use crate::daemon::{self, DaemonRequest};
@@ -33,6 +34,10 @@ pub use version::ShowVersion;
 const STOP_WAIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the node's process is gone.
 const STOP_LOOK: Duration = Duration::from_millis(20);
+/// How long a process that was killed may take to end.
+const KILLED_WAIT: Duration = Duration::from_secs(5);
+/// How long a node that lives may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub struct AddressArgs {
@@ -152,7 +157,7 @@ pub struct Start {
 impl Start {
     pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
         let folder = choice.for_new()?;
-        if data_dir::process_lives(&folder) {
+        if !ends_soon(&folder) {
             bail!("the node in {} runs already", folder.display());
         }
         if !holds_node(&folder) {
@@ -203,6 +208,20 @@ pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<
     }
     data_dir::unregister(folder);
     Ok(())
+}
+
+/// Whether no node runs in `folder`; one that does not answer may just have been killed, and is given time to end.
+fn ends_soon(folder: &Path) -> bool {
+    let info = async || Client::connect_data_dir(folder).await?.info().await;
+    let answers = || block_on(async { timeout(ANSWER_WAIT, info()).await?.map_err(anyhow::Error::from) }).is_ok();
+    let deadline = Instant::now() + KILLED_WAIT;
+    while data_dir::process_lives(folder) {
+        if answers() || Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(STOP_LOOK);
+    }
+    true
 }
 
 /// A second `init` or `join` on one machine is told the command that works.

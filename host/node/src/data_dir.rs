@@ -12,6 +12,8 @@ use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use minicloud_core::id::{ClusterId, NodeId};
 use minicloud_core::state::Role;
@@ -28,6 +30,9 @@ const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
 /// Of `node.json`.
 const FORMAT_VERSION: u32 = 1;
+/// How long a process that was killed may still hold its directory, and how often that is looked at.
+const DYING_PROCESS_WAIT: Duration = Duration::from_secs(10);
+const DYING_PROCESS_LOOK: Duration = Duration::from_millis(20);
 
 /// A data directory that this process holds. Released when dropped.
 #[derive(Debug)]
@@ -85,9 +90,28 @@ pub enum DataDirError {
     },
 }
 
+/// Whether the process of that number has no program any more, or is not there at all.
+fn is_dying(pid: &str) -> bool {
+    let program = Path::new("/proc").join(pid).join("exe");
+    pid.parse::<u32>().is_ok()
+        && Path::new("/proc/self/exe").exists()
+        && fs::read_link(program).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 impl DataDir {
-    /// Creates the directory if there is none, and takes it for this process.
+    /// Creates the directory if there is none, and takes it for this process. A process that was killed holds its
+    /// directory until the kernel has taken its memory apart, which may take seconds: that is waited for.
     pub fn lock(path: &Path) -> Result<DataDir, DataDirError> {
+        let deadline = Instant::now() + DYING_PROCESS_WAIT;
+        loop {
+            match DataDir::try_lock(path) {
+                Err(DataDirError::InUse { pid, .. }) if is_dying(&pid) && Instant::now() < deadline => thread::sleep(DYING_PROCESS_LOOK),
+                locked => return locked,
+            }
+        }
+    }
+
+    fn try_lock(path: &Path) -> Result<DataDir, DataDirError> {
         create_dir(path)?;
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
@@ -267,6 +291,25 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(held);
         DataDir::lock(temp.path()).unwrap();
+    }
+
+    #[test]
+    fn the_directory_of_a_dying_process_is_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let held = DataDir::lock(temp.path()).unwrap();
+        // Ended, and not waited for: as a process whose memory is being taken apart, it has a number and no program.
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        fs::write(temp.path().join(LOCK), ended.id().to_string()).unwrap();
+        while !is_dying(&ended.id().to_string()) {
+            thread::sleep(DYING_PROCESS_LOOK);
+        }
+        let path = temp.path().to_owned();
+        let waiting = thread::spawn(move || DataDir::lock(&path).map(|_| ()));
+        thread::sleep(DYING_PROCESS_LOOK * 5);
+        assert!(!waiting.is_finished());
+        drop(held);
+        waiting.join().unwrap().unwrap();
+        ended.wait().unwrap();
     }
 
     #[test]
