@@ -26,6 +26,7 @@ mod parse;
 mod proxy;
 mod render;
 mod run;
+mod screen;
 mod service;
 mod stack;
 mod stats;

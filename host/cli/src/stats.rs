@@ -2,7 +2,6 @@
 mod live;
 mod rates;
 mod sampler;
-mod screen;
 mod tasks;
 pub mod top;
 
@@ -13,9 +12,9 @@ use minicloud_node::client::Client;
 
 use crate::output::say;
 use crate::render::{Format, print_json};
+use crate::screen::Screen;
 use live::View;
 use sampler::{Sample, Sampler};
-use screen::Screen;
 
 #[derive(Args, Debug)]
 #[command(after_help = "CPU % is of one core: a task that keeps two cores busy has 200 %. A rate is that of the last second.

@@ -7,9 +7,10 @@ use minicloud_node::api::types::{Info, ServiceUsage};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::PAGE_PORT;
 use super::bottleneck::{self, Earlier};
 use super::nodes::DemoNodes;
-use super::{PAGE_PORT, commands};
+use crate::screen::Screen;
 
 const REFRESH: Duration = Duration::from_secs(1);
 /// Bound on asking the page.
@@ -39,7 +40,7 @@ struct Moment {
 
 /// Shows the demo until Ctrl-C.
 pub async fn show(nodes: &DemoNodes, terminal: bool) -> anyhow::Result<()> {
-    let mut screen = Screen { terminal, lines: 0 };
+    let mut page = Redrawn { terminal, lines: 0 };
     let mut view = View { samples: VecDeque::new(), speeds: VecDeque::new(), earlier: Earlier::new(), bottleneck: String::new() };
     let mut tick = tokio::time::interval(REFRESH);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -53,7 +54,7 @@ pub async fn show(nodes: &DemoNodes, terminal: bool) -> anyhow::Result<()> {
             moment = look(nodes) => moment,
         };
         view.add(&moment);
-        screen.draw(&view.render(nodes, &moment, terminal));
+        page.draw(&view.render(nodes, &moment, terminal));
     }
 }
 
@@ -154,9 +155,8 @@ impl View {
             format!("  bottleneck  \x1b[33m{}\x1b[0m", self.bottleneck),
             String::new(),
         ];
-        lines.extend(commands(nodes).into_iter().map(|command| format!("\x1b[2m  {command}\x1b[0m")));
         lines.push("  Ctrl-C stops and removes everything.".to_owned());
-        lines
+        Screen::fitted(&lines)
     }
 }
 
@@ -168,12 +168,12 @@ fn graph(speeds: &VecDeque<f64>) -> String {
 }
 
 /// Draws over what it drew before.
-struct Screen {
+struct Redrawn {
     terminal: bool,
     lines: usize,
 }
 
-impl Screen {
+impl Redrawn {
     fn draw(&mut self, lines: &[String]) {
         if self.terminal && self.lines > 0 {
             print!("\x1b[{}A", self.lines);

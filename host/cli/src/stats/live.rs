@@ -9,8 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::sampler::{Sample, Sampler};
-use super::screen::{Screen, keys};
 use crate::output;
+use crate::screen::{Screen, keys};
 
 /// Wait after a question that was not answered.
 const RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -14,10 +14,10 @@ use serde::Serialize;
 use super::live::{self, View};
 use super::rates::Rates;
 use super::sampler::{Sample, Sampler};
-use super::screen::Screen;
 use super::tasks::{self, Row, UNKNOWN, percent};
 use crate::output::say;
 use crate::render::{Format, bytes, fitted, print_json};
+use crate::screen::Screen;
 
 const COLUMNS: &[&str] = &["NODE", "STATUS", "CPU %", "MEMORY", "TASKS", "REQ/S", "CONNS", "IN/S", "OUT/S", "FILES", "UP"];
 /// Columns that go first where the screen is too narrow.
