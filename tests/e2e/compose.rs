@@ -92,6 +92,41 @@ fn a_project_lives_from_up_to_down() {
     assert!(!node.data_dir.exists(), "nothing is left");
 }
 
+#[test]
+fn a_node_that_was_started_for_a_project_ends_with_the_last_that_is_on_it() {
+    let (cluster, path) = project("services: {web: {image: rng, volumes: ['data:/data']}}\nvolumes: {data: {}}\n");
+    let node = &cluster.nodes[0];
+    let (text, address) = (path.to_str().unwrap(), node.ip.to_string());
+    let lives = || node.pid().is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok());
+    for name in ["first", "second"] {
+        node.ok(&["compose", "-p", name, "-f", text, "up", "-d", "--address", &address]);
+    }
+    node.ok(&["service", "create", "--name", "plain", "rng"]);
+    let told = |output: std::process::Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let goes_on = told(node.cli(&["compose", "-p", "second", "down", "-v"]));
+    assert!(goes_on.contains("goes on: it has service first_web and 3 more too"), "{goes_on}");
+    assert!(lives() && node.running("first_web").len() == 1 && node.running("plain").len() == 1, "others go on");
+    assert_eq!(node.ok(&["volume", "ls", "-q"]), "first_data\n");
+    node.ok(&["compose", "-p", "first", "down"]);
+    assert!(lives(), "a plain service is on it");
+    node.ok(&["service", "rm", "plain"]);
+
+    node.ok(&["compose", "-p", "second", "-f", text, "up", "-d"]);
+    node.ok(&["compose", "-p", "second", "down", "-v"]);
+    assert!(lives() && node.ok(&["volume", "ls", "-q"]) == "first_data\n", "the volume is another project's");
+    node.ok(&["compose", "-p", "first", "down"]);
+    assert!(!lives() && node.data_dir.is_dir(), "its own volume is kept, and needs no process");
+    // An attempt that starts nothing leaves it as it was.
+    std::fs::write(&path, "services: {web: {image: no-such-image}}\n").unwrap();
+    node.refused(&["compose", "-p", "first", "-f", text, "up", "-d"]);
+    assert!(!lives() && node.data_dir.is_dir(), "the volume of before is still there");
+    node.ok(&["compose", "-p", "first", "down", "-v"]);
+    assert!(!node.data_dir.exists(), "nothing is left");
+}
+
 /// A command of the foreground, and its lines as they come.
 fn foreground(node: &Node, words: &[&str]) -> (Child, std::sync::mpsc::Receiver<String>) {
     let mut child = node.command(words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

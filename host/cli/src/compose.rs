@@ -18,6 +18,7 @@ mod lifecycle;
 mod logs;
 mod node;
 mod ps;
+mod rest;
 mod top;
 mod up;
 

@@ -8,6 +8,7 @@ use super::files::{self, Names, title};
 use super::labels;
 use super::node::ProjectNode;
 use super::project::ProjectArgs;
+use super::rest::Rest;
 use crate::cluster::block_on;
 use crate::data_dir::Choice;
 use crate::service::{Waiting, progress};
@@ -33,18 +34,16 @@ impl Down {
         }
         // What is in a node of the project's own can only be removed by it.
         let (node, client) = ProjectNode::ensure(choice, &name, None)?;
-        let kept = block_on(self.remove(&client, &name))?;
-        if node.is_own() {
-            node.end()?;
-            if kept == 0 {
-                node.remove()?;
-            }
+        block_on(self.remove(&client, &name))?;
+        if !node.is_own() {
+            return Ok(());
         }
-        Ok(())
+        let rest = block_on(Rest::of(&client, &name))?;
+        node.leave(&rest)
     }
 
-    /// Removes what the project has; answers how many volumes are kept.
-    async fn remove(&self, client: &Client, name: &str) -> anyhow::Result<usize> {
+    /// Removes what the project has.
+    async fn remove(&self, client: &Client, name: &str) -> anyhow::Result<()> {
         let services = labels::services(client, name).await?;
         let removed = services.iter().map(async |service| {
             client.remove_service(&service.name).await?;
@@ -61,14 +60,13 @@ impl Down {
             client.remove_network(&network.name).await?;
             eprintln!("Network {}  removed", network.name);
         }
-        let volumes: Vec<_> = client.volumes().await?.into_iter().filter(|volume| is_own(&volume.labels)).collect();
         if !self.volumes {
-            return Ok(volumes.len());
+            return Ok(());
         }
-        for volume in volumes {
+        for volume in client.volumes().await?.into_iter().filter(|volume| is_own(&volume.labels)) {
             client.remove_volume(&volume.name).await?;
             eprintln!("Volume {}  removed", volume.name);
         }
-        Ok(0)
+        Ok(())
     }
 }

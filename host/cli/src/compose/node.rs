@@ -1,6 +1,7 @@
 //! The node that a project runs on: the one that the user has, else one of the project's own.
 //!
-//! A node of the project's own is marked by a file in its folder, so that `down` ends and removes no other.
+//! A node that was started for a project is marked by a file in its folder, so that `down` ends and removes no other; and
+//! it does that only when nothing else was put on it meanwhile: see [`Rest`].
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use minicloud_core::state::Availability;
 use minicloud_node::client::Client;
 use minicloud_node::node::{Addresses, Start};
 
+use super::rest::Rest;
 use crate::address;
 use crate::cluster::{Creates, end_node, launch};
 use crate::connect::holds_node;
@@ -102,8 +104,25 @@ impl ProjectNode {
         client(&self.folder).await
     }
 
+    /// Leaves a node that was started for a project and that this project needs no more: ends it unless it serves others,
+    /// and removes it when its end loses nothing.
+    pub fn leave(&self, rest: &Rest) -> anyhow::Result<()> {
+        match rest {
+            _ if !self.own => Ok(()),
+            Rest::Nothing => {
+                self.end()?;
+                self.remove()
+            }
+            Rest::Own => self.end(),
+            Rest::Others(what) => {
+                eprintln!("The node in {} goes on: it has {what} too.", self.folder.display());
+                Ok(())
+            }
+        }
+    }
+
     /// Ends the process of a node of the project's own; its data stays.
-    pub fn end(&self) -> anyhow::Result<()> {
+    fn end(&self) -> anyhow::Result<()> {
         if let Some(pid) = process_id(&self.folder).filter(|_| self.own && self.runs()) {
             end_node(&self.folder, pid)?;
         }
@@ -111,7 +130,7 @@ impl ProjectNode {
     }
 
     /// Removes a node of the project's own that was ended.
-    pub fn remove(&self) -> anyhow::Result<()> {
+    fn remove(&self) -> anyhow::Result<()> {
         if self.own && is_own(&self.folder) && !self.runs() {
             std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))?;
         }

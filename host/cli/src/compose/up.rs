@@ -17,6 +17,7 @@ use super::labels;
 use super::logs::{Follow, Shape};
 use super::node::ProjectNode;
 use super::project::ProjectArgs;
+use super::rest::Rest;
 use super::{lifecycle, wait};
 use crate::cluster::block_on;
 use crate::data_dir::Choice;
@@ -105,8 +106,7 @@ impl Up {
             Err(error)
                 if node.is_own() && !existed && block_on(labels::services(&client, &project.name)).is_ok_and(|all| all.is_empty()) =>
             {
-                node.end()?;
-                node.remove()?;
+                node.leave(&block_on(Rest::of(&client, &project.name))?)?;
                 Err(error)
             }
             Err(error) => Err(error),
@@ -251,7 +251,7 @@ enum Started {
     Interrupted,
 }
 
-/// The end of an `up` in the foreground: everything stops, and the node too if it was started for the project.
+/// The end of an `up` in the foreground: everything stops, and the node too if it was started for a project and has no other.
 fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Result<()> {
     eprintln!("Stopping project {}", project.name);
     block_on(async {
@@ -260,7 +260,10 @@ fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Res
             () = interrupted() => bail!("interrupted; the services may still run, see 'minicloud compose ps'"),
         }
     })?;
-    node.end()
+    match node.is_own() {
+        true => node.leave(&block_on(Rest::of(client, &project.name))?),
+        false => Ok(()),
+    }
 }
 
 /// The image of every service by its key; those that are built are built one after the other, as each takes all cores.
