@@ -68,6 +68,10 @@ impl Executor for EngineExecutor {
         let task = self.engine.start(spec, &component, net).await.map_err(task_error)?;
         Ok(Arc::new(EngineTask(task)))
     }
+
+    fn tasks_max(&self) -> u32 {
+        self.engine.tasks_max()
+    }
 }
 
 fn guest_file(file: RunFile) -> GuestFile {

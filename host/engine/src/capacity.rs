@@ -26,6 +26,11 @@ impl Capacity {
         Capacity::within(memory_bytes, maps_max())
     }
 
+    /// Tasks that fit beside one another: an eighth of the slots is for requests of WASI 0.2, which have an instance each.
+    pub fn tasks_max(self) -> u32 {
+        self.slots - self.slots / 8
+    }
+
     fn within(memory_bytes: u64, maps_max: u32) -> Capacity {
         let by_memory = u32::try_from(memory_bytes / POOL_BYTES_PER_SLOT).unwrap_or(u32::MAX);
         let bounds = [(by_memory, Bound::Memory), (maps_max / POOL_MAPS_PER_SLOT, Bound::Maps(maps_max)), (POOL_SLOTS_MAX, Bound::Fixed)];

@@ -105,6 +105,11 @@ impl Engine {
         Ok(Engine { inner: Arc::new(inner) })
     }
 
+    /// Most tasks that fit in this process.
+    pub fn tasks_max(&self) -> u32 {
+        self.inner.host.capacity.tasks_max()
+    }
+
     /// The component with this digest: from memory, else from the cache folder, else compiled from `source`.
     pub async fn load(&self, digest: Digest, source: ComponentSource) -> Result<Component, EngineError> {
         let cell = self.inner.loaded.lock().unwrap_or_else(PoisonError::into_inner).cell(digest);

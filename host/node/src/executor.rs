@@ -29,6 +29,11 @@ pub trait Executor: Send + Sync + 'static {
     /// The agent awaits this to the end, so it must be short; what it returns is dropped only after `wait` returned
     /// or `kill` was called.
     async fn start(&self, run: RunTask, net: TaskNet, log: LogFn) -> Result<Arc<dyn RunningTask>, TaskError>;
+
+    /// Most tasks that this process has room for; 0: not known.
+    fn tasks_max(&self) -> u32 {
+        0
+    }
 }
 
 /// A task that runs. Dropping the last handle kills it.

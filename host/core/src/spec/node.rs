@@ -75,6 +75,9 @@ pub struct NodeDescription {
     pub memory_bytes: u64,
     /// Cores of the machine, in thousandths.
     pub cpu_millis: u32,
+    /// Most tasks that fit on the node; 0: not known.
+    #[serde(default)]
+    pub tasks_max: u32,
     /// Where the node listens for published ports.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]

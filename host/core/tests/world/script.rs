@@ -191,6 +191,7 @@ fn add_nodes(world: &mut World, arguments: &Arguments) -> Answer {
         arch: "x86_64".to_owned(),
         memory_bytes: arguments.number("memory").unwrap_or(1024) << 20,
         cpu_millis: arguments.number("cpu").unwrap_or(2000) as u32,
+        tasks_max: arguments.number("tasks").unwrap_or(0) as u32,
         ingress: None,
     };
     world.add_nodes(count, role, &description)?;

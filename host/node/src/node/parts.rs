@@ -58,7 +58,7 @@ impl Parts {
         let peers = member.peers.clone();
         let member = Arc::new(member);
         let own_dispatcher = OwnDispatcher::default();
-        let (session, session_handle) = session(&member, &settings, own_dispatcher.clone());
+        let (session, session_handle) = session(&member, &settings, options.executor.tasks_max(), own_dispatcher.clone());
         let images_peers = Arc::new(ViewPeers { peers: peers.clone(), session: session_handle.clone() });
         let images = Images::open(&folder.join("images"), options.bundled, images_peers)?;
         let logs = Logs::open(&folder.join("logs"), member.env.clock.clone())?;
@@ -174,7 +174,7 @@ async fn enlist(member: &Member, session: &SessionHandle) -> anyhow::Result<()> 
     }
 }
 
-fn session(member: &Member, settings: &Settings, own: OwnDispatcher) -> (Session, SessionHandle) {
+fn session(member: &Member, settings: &Settings, tasks_max: u32, own: OwnDispatcher) -> (Session, SessionHandle) {
     let local = member.peers.local();
     let mut managers: Vec<Manager> =
         member.file.managers.iter().map(|(node, address)| Manager { node: Some(*node), address: *address }).collect();
@@ -185,7 +185,7 @@ fn session(member: &Member, settings: &Settings, own: OwnDispatcher) -> (Session
         node: local.node(),
         hostname: settings.hostname.clone(),
         address: local.address(),
-        description: describe(settings),
+        description: describe(settings, tasks_max),
         dial: Arc::new(PeersDial { peers: member.peers.clone(), own }),
         managers,
         managers_file: member.dir.path().join("managers.json"),
@@ -238,7 +238,7 @@ async fn wait_for_session(session: &SessionHandle) {
     }
 }
 
-fn describe(settings: &Settings) -> NodeDescription {
+fn describe(settings: &Settings, tasks_max: u32) -> NodeDescription {
     NodeDescription {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         os: std::env::consts::OS.to_owned(),
@@ -246,6 +246,7 @@ fn describe(settings: &Settings) -> NodeDescription {
         memory_bytes: machine_memory_bytes(),
         cpu_millis: std::thread::available_parallelism()
             .map_or(1_000, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX).saturating_mul(1_000)),
+        tasks_max,
         ingress: Some(settings.addresses.ingress),
     }
 }

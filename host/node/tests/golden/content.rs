@@ -360,6 +360,7 @@ fn description() -> NodeDescription {
         arch: "x86_64".into(),
         memory_bytes: 1 << 33,
         cpu_millis: 2000,
+        tasks_max: 0,
         ingress: Some("192.0.2.9".parse().unwrap()),
     }
 }

@@ -14,6 +14,8 @@ pub(super) enum Obstacle {
     Paused,
     Drained,
     Constraint,
+    /// It has as many tasks as its process takes.
+    Full,
     Memory,
     Cpu,
     HostPort(u16),
@@ -29,6 +31,7 @@ impl fmt::Display for Obstacle {
             Obstacle::Paused => f.write_str("paused"),
             Obstacle::Drained => f.write_str("drained"),
             Obstacle::Constraint => f.write_str("excluded by constraints"),
+            Obstacle::Full => f.write_str("full"),
             Obstacle::Memory => f.write_str("short of memory"),
             Obstacle::Cpu => f.write_str("short of CPU"),
             Obstacle::Limit(1) => f.write_str("at the limit of 1 replica per node"),
@@ -63,6 +66,8 @@ pub(super) fn node(node: &Node, template: &TaskTemplate) -> Option<Obstacle> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Load {
     pub(super) tasks: usize,
+    /// The same and those that are told to stop.
+    held: usize,
     /// Wanted tasks by service and template.
     pub(super) of_service: BTreeMap<(ServiceId, Index), usize>,
     memory_bytes: u64,
@@ -85,6 +90,7 @@ impl Load {
             self.tasks += 1;
             *self.of_service.entry((task.service, task.template_version)).or_default() += 1;
         }
+        self.held += 1;
         self.memory_bytes = self.memory_bytes.saturating_add(task.template.resources.reserve_memory_bytes);
         self.cpu_millis = self.cpu_millis.saturating_add(u64::from(task.template.resources.reserve_cpu_millis));
         self.ports.extend(service.into_iter().flat_map(host_ports));
@@ -93,6 +99,10 @@ impl Load {
 
 /// What the node has too little of, or what clashes there.
 pub(super) fn room(node: &Node, load: &Load, service: &Service, template: &TaskTemplate) -> Option<Obstacle> {
+    let most = node.description.tasks_max as usize;
+    if most > 0 && load.held >= most {
+        return Some(Obstacle::Full);
+    }
     let wanted = &template.resources;
     let memory = load.memory_bytes.saturating_add(wanted.reserve_memory_bytes);
     let cpu = load.cpu_millis.saturating_add(u64::from(wanted.reserve_cpu_millis));
