@@ -6,6 +6,7 @@
 mod cluster;
 mod connect;
 mod context;
+mod doors;
 mod error;
 mod event;
 mod extract;
@@ -31,21 +32,20 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use axum::serve::Listener;
 use bytes::Bytes;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::limits::{ACCEPT_RETRY_DELAY, API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, API_DRAIN_MAX, IMAGE_BYTES_MAX};
+use crate::limits::{API_BODY_BYTES_MAX, API_DRAIN_MAX, IMAGE_BYTES_MAX};
 
 pub use context::NodeApi;
+use doors::Doors;
 
 /// An API whose socket is bound. See the module.
 pub struct Api {
@@ -72,7 +72,7 @@ impl Api {
     /// Serves until `shutdown`; requests under way may end, streams are cut.
     pub fn spawn(self, shutdown: CancellationToken) -> JoinHandle<()> {
         tokio::spawn(async move {
-            let doors = Doors { listener: self.listener, connections: Arc::new(Semaphore::new(API_CONNECTIONS_MAX)) };
+            let doors = Doors::new(self.listener);
             let (told, ending) = (shutdown.clone(), self.ending);
             let end = async move {
                 told.cancelled().await;
@@ -176,68 +176,4 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(transfer::pull))
         .routes(routes!(transfer::push))
         .split_for_parts()
-}
-
-/// Accepts connections, not more than a bounded number at once.
-struct Doors {
-    listener: UnixListener,
-    connections: Arc<Semaphore>,
-}
-
-impl Listener for Doors {
-    type Io = Guarded;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (Guarded, ()) {
-        loop {
-            let permit = self.connections.clone().acquire_owned().await.expect("the semaphore is never closed");
-            match self.listener.accept().await {
-                Ok((stream, _)) => return (Guarded { stream, _permit: permit }, ()),
-                Err(error) => {
-                    warn!(%error, "could not accept a client of the API");
-                    sleep(ACCEPT_RETRY_DELAY).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A connection and its place among those allowed.
-struct Guarded {
-    stream: UnixStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-mod guarded {
-    use std::io;
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::Guarded;
-
-    impl AsyncRead for Guarded {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(cx, buffer)
-        }
-    }
-
-    impl AsyncWrite for Guarded {
-        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(cx, bytes)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(cx)
-        }
-    }
 }

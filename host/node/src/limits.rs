@@ -243,6 +243,8 @@ pub const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub const API_BODY_BYTES_MAX: usize = 4 << 20;
 /// Connections to the API at once; further ones wait.
 pub const API_CONNECTIONS_MAX: usize = 1_024;
+/// A connection to the API that asks nothing for so long is closed.
+pub const API_FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests under way may take to end once the node stops.
 pub const API_DRAIN_MAX: Duration = Duration::from_millis(500);
 /// How long the API tries a change again whose basis was overtaken.
