@@ -1,6 +1,7 @@
 //! What travels over the API, as data: used by the handlers, by `client.rs` and by the command line.
 //!
 //! Keys are in snake case and stable: scripts read them. New fields are added with a default, none is renamed.
+mod change;
 mod cluster;
 mod declared;
 mod event;
@@ -9,6 +10,7 @@ mod image;
 mod logs;
 mod network;
 mod node;
+mod progress;
 mod service;
 mod task;
 mod usage;
@@ -18,6 +20,7 @@ use utoipa::ToSchema;
 
 use minicloud_core::id::Index;
 
+pub use change::{HealthChange, RestartChange, UpdateConfigChange};
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
 pub use declared::{Declared, Outcome};
 pub use event::{EventLine, EventQuery};
@@ -26,9 +29,9 @@ pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages,
 pub use logs::{LogLine, LogQuery};
 pub use network::{CreateNetwork, CreateVolume, NetworkDetail, NetworkSummary, VolumeDetail, VolumeSummary};
 pub use node::{ManagerStatus, NodeDetail, NodeSummary};
+pub use progress::{Progress, ProgressTask};
 pub use service::{
-    CreateService, HealthChange, JobCount, Mode, PortProblem, Progress, ProgressTask, RestartChange, RollbackService, ScaleServices,
-    ServiceDetail, ServiceSummary, ServiceVip, UpdateConfigChange, UpdateService,
+    CreateService, JobCount, Mode, PortProblem, RollbackService, ScaleServices, ServiceDetail, ServiceSummary, ServiceVip, UpdateService,
 };
 pub use task::TaskSummary;
 pub use usage::{NodeStats, NodeUsage, ServiceUsage, Stats, StatsQuery, TaskUsageLine};

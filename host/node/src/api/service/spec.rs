@@ -1,19 +1,18 @@
 //! From what a user asked for to a spec: names become ids, what is absent gets its default or stays as it was.
 //!
 //! What a spec may say is checked where it is applied; here is only what needs names.
-use std::collections::BTreeMap;
+mod names;
 
-use minicloud_core::command::Rejection;
-use minicloud_core::id::NetworkId;
 use minicloud_core::spec::{
-    Constraint, FILE_MODE_DEFAULT, FileKind, FileReference, Image, Mount, MountKind, NetworkAttachment, Placement, PlacementPreference,
-    PublishMode, PublishedPort, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
+    Constraint, FileKind, FileReference, Image, Mount, MountKind, Placement, PlacementPreference, PublishMode, PublishedPort,
+    RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
 };
 use minicloud_core::state::{ClusterState, Service};
 
 use super::super::error::ApiError;
 use super::super::types::{CreateService, FileUse, Mode, UpdateService};
 use crate::images::ImageDefaults;
+use names::{attachable, attachments, find_network, networks, references, unused_name};
 
 pub fn create(state: &ClusterState, request: CreateService, image: Image, defaults: ImageDefaults) -> Result<ServiceSpec, ApiError> {
     let name = match request.name {
@@ -118,20 +117,6 @@ pub fn warnings(state: &ClusterState, spec: &ServiceSpec) -> Vec<String> {
     warnings
 }
 
-/// `redis`, or `redis-2` where that name is taken.
-fn unused_name(state: &ClusterState, image: &str) -> String {
-    let file = image.rsplit('/').next().unwrap_or(image);
-    let stem = file.split(['.', ':', '@']).next().unwrap_or(file).to_ascii_lowercase();
-    let clean: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let base = match clean.trim_matches('-') {
-        "" => "service",
-        name => name,
-    };
-    let taken = |name: &str| state.services.values().any(|service| service.spec.name == name);
-    let numbered = (2..).map(|number| format!("{base}-{number}"));
-    std::iter::once(base.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_else(|| base.to_owned())
-}
-
 /// A mode with its numbers, those that were given or are kept.
 fn mode(mode: Mode, replicas: Option<u32>, max_concurrent: Option<u32>) -> Result<ServiceMode, ApiError> {
     if mode.is_per_node() && replicas.is_some() {
@@ -222,27 +207,6 @@ fn change_files(
     Ok(())
 }
 
-fn references(state: &ClusterState, kind: FileKind, uses: &[FileUse]) -> Result<Vec<FileReference>, ApiError> {
-    uses.iter().map(|file| reference(state, kind, file)).collect()
-}
-
-/// From now on it is this very file, whatever gets its name.
-fn reference(state: &ClusterState, kind: FileKind, file: &FileUse) -> Result<FileReference, ApiError> {
-    let row = state.find_file(kind, &file.source).map_err(|rejection| match rejection {
-        Rejection::NotFound(_) => {
-            let name = &file.source;
-            ApiError::not_found(format!("no {kind} '{name}': create it with 'minicloud {kind} create {name} FILE'"))
-        }
-        rejection => rejection.into(),
-    })?;
-    let name = row.spec.name.clone();
-    let target = match file.target.as_deref() {
-        Some(target) if target.starts_with('/') => target.to_owned(),
-        target => format!("{}{}", kind.folder(), target.unwrap_or(&name)),
-    };
-    Ok(FileReference { id: row.id, name, target, mode: file.mode.unwrap_or(FILE_MODE_DEFAULT) })
-}
-
 fn change_placement(placement: &mut Placement, request: &UpdateService) -> Result<(), ApiError> {
     placement.replicas_max_per_node = request.replicas_max_per_node.unwrap_or(placement.replicas_max_per_node);
     for preference in preferences(&request.placement_preferences_rm)? {
@@ -305,48 +269,6 @@ fn constraints(texts: &[String]) -> Result<Vec<Constraint>, ApiError> {
 fn preferences(texts: &[String]) -> Result<Vec<PlacementPreference>, ApiError> {
     let parse = |text: &String| text.parse::<PlacementPreference>().map_err(|error| ApiError::invalid(error.to_string()));
     texts.iter().map(parse).collect()
-}
-
-fn networks(state: &ClusterState, names: &[String]) -> Result<Vec<NetworkAttachment>, ApiError> {
-    names.iter().map(|name| Ok(NetworkAttachment { network: find_network(state, name)?, aliases: Vec::new() })).collect()
-}
-
-fn attachments(
-    state: &ClusterState,
-    names: &[String],
-    aliases: &BTreeMap<String, Vec<String>>,
-) -> Result<Vec<NetworkAttachment>, ApiError> {
-    if let Some(name) = aliases.keys().find(|name| !names.contains(name)) {
-        return Err(ApiError::invalid(format!("the service has aliases on network '{name}' and is not on it")));
-    }
-    let mut attachments = networks(state, names)?;
-    for (attachment, name) in attachments.iter_mut().zip(names) {
-        attachment.aliases = aliases.get(name).cloned().unwrap_or_default();
-    }
-    Ok(attachments)
-}
-
-/// What a user attaches by hand may only go where that is allowed.
-fn attachable(state: &ClusterState, names: &[String]) -> Result<(), ApiError> {
-    for name in names {
-        let network = find_network(state, name)?;
-        if state.networks.get(&network).is_some_and(|network| !network.spec.attachable) {
-            return Err(ApiError::invalid(format!(
-                "network '{name}' is not attachable: make one with 'minicloud network create --attachable NAME', or create a service on it"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn find_network(state: &ClusterState, name: &str) -> Result<NetworkId, ApiError> {
-    match state.find_network(name) {
-        Ok(network) => Ok(network.id),
-        Err(Rejection::NotFound(_)) => {
-            Err(ApiError::not_found(format!("no network '{name}': create it with 'minicloud network create {name}'")))
-        }
-        Err(rejection) => Err(rejection.into()),
-    }
 }
 
 #[cfg(test)]

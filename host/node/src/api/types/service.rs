@@ -5,16 +5,12 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use minicloud_core::id::{Index, ServiceId, TaskId};
-use minicloud_core::spec::{
-    EndpointMode, FailureAction, HealthCheck, HealthProbe, Labels, Mount, PublishedPort, RestartCondition, RestartPolicy, ServiceMode,
-    ServiceSpec, UpdateConfig, UpdateOrder,
-};
-use minicloud_core::state::{UpdateProgress, UpdateState};
-use minicloud_core::task::TaskState;
+use minicloud_core::id::{Index, ServiceId};
+use minicloud_core::spec::{EndpointMode, Labels, Mount, PublishedPort, ServiceMode, ServiceSpec};
+use minicloud_core::state::UpdateProgress;
 use minicloud_core::time::Timestamp;
 
-use super::FileUse;
+use super::{FileUse, HealthChange, RestartChange, UpdateConfigChange};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceSummary {
@@ -284,104 +280,6 @@ pub struct UpdateService {
     pub force: bool,
 }
 
-/// Fields of a health check that were given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct HealthChange {
-    #[serde(default)]
-    pub probe: Option<HealthProbe>,
-    #[serde(default)]
-    pub interval_ms: Option<u64>,
-    #[serde(default)]
-    pub timeout_ms: Option<u64>,
-    #[serde(default)]
-    pub retries: Option<u32>,
-    #[serde(default)]
-    pub start_period_ms: Option<u64>,
-    /// No health check, not even the one that is there.
-    #[serde(default)]
-    pub off: bool,
-}
-
-impl HealthChange {
-    /// `check` with what was given put in place. The error says what makes no sense.
-    pub fn applied_to(&self, check: Option<HealthCheck>) -> Result<Option<HealthCheck>, &'static str> {
-        let times = [self.interval_ms, self.timeout_ms, self.start_period_ms].iter().any(Option::is_some) || self.retries.is_some();
-        if self.off {
-            return if times || self.probe.is_some() { Err("--no-healthcheck goes with no other --health flag") } else { Ok(None) };
-        }
-        let old = match (&self.probe, check) {
-            (Some(probe), Some(check)) => HealthCheck { probe: probe.clone(), ..check },
-            (Some(probe), None) => HealthCheck::new(probe.clone()),
-            (None, Some(check)) => check,
-            (None, None) if times => return Err("there is no health check to change: name one with --health-http or --health-tcp"),
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(HealthCheck {
-            interval_ms: self.interval_ms.unwrap_or(old.interval_ms),
-            timeout_ms: self.timeout_ms.unwrap_or(old.timeout_ms),
-            retries: self.retries.unwrap_or(old.retries),
-            start_period_ms: self.start_period_ms.unwrap_or(old.start_period_ms),
-            ..old
-        }))
-    }
-}
-
-/// Fields of a restart policy that were given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RestartChange {
-    #[serde(default)]
-    pub condition: Option<RestartCondition>,
-    #[serde(default)]
-    pub delay_ms: Option<u64>,
-    #[serde(default)]
-    pub max_attempts: Option<u32>,
-    #[serde(default)]
-    pub window_ms: Option<u64>,
-}
-
-impl RestartChange {
-    /// `policy` with what was given put in place.
-    pub fn applied_to(&self, policy: RestartPolicy) -> RestartPolicy {
-        RestartPolicy {
-            condition: self.condition.unwrap_or(policy.condition),
-            delay_ms: self.delay_ms.or(policy.delay_ms),
-            max_attempts: self.max_attempts.unwrap_or(policy.max_attempts),
-            window_ms: self.window_ms.unwrap_or(policy.window_ms),
-        }
-    }
-}
-
-/// Fields of an update configuration that were given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct UpdateConfigChange {
-    #[serde(default)]
-    pub parallelism: Option<u32>,
-    #[serde(default)]
-    pub delay_ms: Option<u64>,
-    #[serde(default)]
-    pub order: Option<UpdateOrder>,
-    #[serde(default)]
-    pub monitor_ms: Option<u64>,
-    #[serde(default)]
-    pub failure_action: Option<FailureAction>,
-    #[serde(default)]
-    pub max_failure_permille: Option<u32>,
-}
-
-impl UpdateConfigChange {
-    /// `config` with what was given put in place.
-    pub fn applied_to(&self, config: UpdateConfig) -> UpdateConfig {
-        UpdateConfig {
-            parallelism: self.parallelism.unwrap_or(config.parallelism),
-            delay_ms: self.delay_ms.unwrap_or(config.delay_ms),
-            order: self.order.or(config.order),
-            monitor_ms: self.monitor_ms.unwrap_or(config.monitor_ms),
-            failure_action: self.failure_action.unwrap_or(config.failure_action),
-            max_failure_permille: self.max_failure_permille.unwrap_or(config.max_failure_permille),
-        }
-    }
-}
-
 /// `POST /v1/services/{service}/rollback`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RollbackService {
@@ -395,64 +293,4 @@ pub struct RollbackService {
 pub struct ScaleServices {
     /// By name or id.
     pub services: BTreeMap<String, u32>,
-}
-
-/// One line of `GET /v1/services/{service}/watch`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Progress {
-    /// Tasks of the current version that run.
-    pub running: u32,
-    /// Of a job: how many may run at once.
-    pub desired: u32,
-    /// Absent for what is no job. A job has converged when all of it has completed.
-    #[serde(default)]
-    pub job: Option<JobCount>,
-    /// Everything is as it was asked for, and has proven stable; the last line of a stream.
-    pub converged: bool,
-    /// Milliseconds for which all that runs must go on running until it counts as stable; 0 while something is missing.
-    #[serde(default)]
-    pub verify_ms: u64,
-    /// The newest task of each slot, in order.
-    pub tasks: Vec<ProgressTask>,
-    #[serde(default)]
-    pub update_state: Option<UpdateState>,
-    /// What the update says of itself, for example why it is paused.
-    #[serde(default)]
-    pub update_message: String,
-    /// The service was removed; the last line of a stream.
-    #[serde(default)]
-    pub removed: bool,
-    /// Tasks that still have to stop.
-    #[serde(default)]
-    pub stopping: u32,
-    /// Those of them whose node is down, so that nobody can say when they have.
-    #[serde(default)]
-    pub unreachable: u32,
-    /// Tasks that failed and are not followed by others, as their service wants it: it never converges with them.
-    #[serde(default)]
-    pub given_up: Vec<ProgressTask>,
-}
-
-impl Progress {
-    /// All that is still missing is missing for good.
-    pub fn is_hopeless(&self) -> bool {
-        if let Some(job) = self.job {
-            let missing = job.total.saturating_sub(job.completed) as usize;
-            return missing > 0 && self.given_up.len() >= missing;
-        }
-        let missing = self.desired.saturating_sub(self.running) as usize;
-        let done = self.tasks.iter().filter(|task| task.state == TaskState::Complete).count();
-        !self.given_up.is_empty() && self.given_up.len() + done >= missing
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ProgressTask {
-    pub id: TaskId,
-    pub slot: Option<u32>,
-    pub name: String,
-    pub state: TaskState,
-    /// Hostname of its node.
-    pub node: Option<String>,
-    pub error: String,
 }
