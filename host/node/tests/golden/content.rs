@@ -13,8 +13,8 @@ use minicloud_core::spec::{
     Resources, RestartCondition, RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig, UpdateOrder, VolumeSpec,
 };
 use minicloud_core::state::{
-    Answer, Availability, Cluster, ClusterState, Network, Node, NodeDescription, NodeStatus, Role, Row, Service, Slot, Task,
-    UpdateProgress, UpdateState, Volume,
+    Answer, Availability, Cluster, Network, Node, NodeDescription, NodeStatus, Role, Row, Service, Slot, Task, UpdateProgress, UpdateState,
+    Volume,
 };
 use minicloud_core::task::{TaskState, TaskStatus};
 use minicloud_core::time::Timestamp;
@@ -57,8 +57,8 @@ pub fn log_id(index: u64) -> LogId {
     LogId::new(LeaderId::new(2, FOUNDER).to_committed(), index)
 }
 
-/// The whole log: the membership, one entry for each command, and a blank one.
-pub fn entries() -> Vec<Entry> {
+/// The whole log: the membership, a blank entry, and one for each command.
+pub fn entries(commands: Vec<Command>) -> Vec<Entry> {
     let members = BTreeMap::from([(FOUNDER, Member { address: "127.0.0.1:2377".parse().unwrap() })]);
     let membership = Membership::new(vec![BTreeSet::from([FOUNDER])], members).unwrap();
     let normal = |(number, command): (u64, Command)| {
@@ -66,13 +66,8 @@ pub fn entries() -> Vec<Entry> {
         EntryPayload::Normal(Proposal(Request { at: Timestamp(1_700_000_000_000 + number), key, command }))
     };
     let mut payloads = vec![EntryPayload::Membership(membership), EntryPayload::Blank];
-    payloads.extend((0..).zip(commands()).map(normal));
+    payloads.extend((0..).zip(commands).map(normal));
     payloads.into_iter().zip(0..).map(|(payload, index)| Entry::new(log_id(index), payload)).collect()
-}
-
-/// The position up to which the state file holds what the log did: all but the last entry.
-pub fn applied() -> LogId {
-    log_id(entries().len() as u64 - 2)
 }
 
 pub fn commands() -> Vec<Command> {
@@ -150,14 +145,7 @@ pub fn changes() -> Vec<Change> {
     ]
 }
 
-/// The state: every kind of row, and every state that a row may be in where that is stored by name.
-pub fn state() -> ClusterState {
-    let mut state = ClusterState::default();
-    rows().into_iter().for_each(|row| state.put_row(row));
-    state.set_index(Index(applied().index()));
-    state
-}
-
+/// Every kind of row, and every state that a row may be in where that is stored by name.
 pub fn rows() -> Vec<Row> {
     let at = Timestamp;
     let mut rows = vec![
@@ -255,7 +243,7 @@ fn node(id: NodeId, role: Role, availability: Availability, status: NodeStatus) 
     }))
 }
 
-fn new_cluster() -> NewCluster {
+pub fn new_cluster() -> NewCluster {
     NewCluster {
         id: ClusterId(7),
         ca_certificate: "the authority's certificate".into(),
@@ -268,7 +256,7 @@ fn new_cluster() -> NewCluster {
     }
 }
 
-fn service_spec() -> ServiceSpec {
+pub fn service_spec() -> ServiceSpec {
     let attachment = NetworkAttachment { network: BLUE, aliases: vec!["www".into()] };
     ServiceSpec {
         name: "web".into(),
@@ -302,7 +290,7 @@ fn global_service_spec() -> ServiceSpec {
     }
 }
 
-fn template() -> TaskTemplate {
+pub fn template() -> TaskTemplate {
     let constraints = ["node.id==1", "node.hostname!=two", "node.role==worker", "node.platform.os==linux", "node.platform.arch==x86_64"];
     TaskTemplate {
         image: Image { name: "web".into(), digest: Digest([0xd1; 32]) },
@@ -323,7 +311,7 @@ fn template() -> TaskTemplate {
     }
 }
 
-fn ports() -> Vec<PublishedPort> {
+pub fn ports() -> Vec<PublishedPort> {
     let tcp = PublishedPort {
         published: 8000,
         target: 80,
@@ -340,20 +328,20 @@ fn network_spec() -> NetworkSpec {
     NetworkSpec { name: "blue".into(), labels: labels("color", "blue"), subnet, internal: true, attachable: true }
 }
 
-fn volume_spec() -> VolumeSpec {
+pub fn volume_spec() -> VolumeSpec {
     VolumeSpec { name: "data".into(), labels: labels("kind", "fast"), node: Some(FOUNDER) }
 }
 
-fn update(state: UpdateState) -> UpdateProgress {
+pub fn update(state: UpdateState) -> UpdateProgress {
     UpdateProgress { state, started_at: Timestamp(1), completed_at: Some(Timestamp(2)), message: "half way".into() }
 }
 
-fn status() -> TaskStatus {
+pub fn status() -> TaskStatus {
     let backtrace = "at main".into();
     TaskStatus { state: TaskState::Failed, at: Timestamp(1), message: "exit code 3".into(), exit_code: Some(3), backtrace, health: None }
 }
 
-fn description() -> NodeDescription {
+pub fn description() -> NodeDescription {
     NodeDescription {
         version: "0.1.0".into(),
         os: "linux".into(),
@@ -365,10 +353,10 @@ fn description() -> NodeDescription {
     }
 }
 
-fn addresses(host: u8) -> BTreeMap<NetworkId, Ipv4Addr> {
+pub fn addresses(host: u8) -> BTreeMap<NetworkId, Ipv4Addr> {
     BTreeMap::from([(BLUE, Ipv4Addr::new(10, 7, 0, host))])
 }
 
-fn labels(key: &str, value: &str) -> BTreeMap<String, String> {
+pub fn labels(key: &str, value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(key.to_owned(), value.to_owned())])
 }
