@@ -2,6 +2,7 @@
 mod files;
 mod folders;
 mod verbs;
+mod waiting;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,8 @@ fn a_project_lives_from_up_to_down() {
     assert_eq!(running(node), ["hasher-1", "redis-1", "rng-1", "webui-1"]);
     compose(node, &["stop"]);
     assert!(running(node).is_empty());
+    let ended = compose(node, &["ps", "-a"]);
+    assert!(ended.lines().any(|line| line.starts_with("worker-1 ") && line.contains("Stopped")), "{ended}");
     compose(node, &["start"]);
     assert_eq!(running(node).len(), 5);
     let kept = wait_for("hashes are counted again", || hashes(node));
@@ -191,6 +194,9 @@ fn what_is_wrong_in_a_file_starts_nothing() {
         node.refused(&["compose", "-f", file_text, "up", "-d", "--address", &node.ip.to_string()])
     };
     assert!(image.contains("no-such-image"), "{image}");
+    std::fs::write(&file, "services: {a: {image: rng}, b: {image: no-such-image, depends_on: [a]}}\n").unwrap();
+    let later = node.refused(&["compose", "-f", file_text, "up", "-d", "--address", &node.ip.to_string()]);
+    assert!(later.contains("service b: ") && !later.contains("created"), "{later}");
     assert!(!node.data_dir.exists(), "the node that was started for nothing is gone");
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures::future::{join_all, try_join_all};
-use minicloud_compose::{Condition, Project, Pull, Service, Wanted, start_order};
+use minicloud_compose::{Condition, Mode, Project, Pull, Service, Source, Wanted, start_order};
 use minicloud_node::api::types::{Outcome, UpdateService};
 use minicloud_node::client::Client;
 
@@ -58,7 +58,7 @@ pub struct Up {
     #[arg(long, hide = true)]
     wait: bool,
     /// Show when each line was written
-    #[arg(short, long)]
+    #[arg(long)]
     timestamps: bool,
     /// No colours on a terminal
     #[arg(long)]
@@ -94,12 +94,17 @@ impl Up {
             eprintln!("A node runs for project {}; 'minicloud compose down' ends it.", project.name);
         }
         block_on(folders::pin(&client, &mut project))?;
-        let started_ms = milliseconds_now();
+        let shape = Shape { timestamps: self.timestamps, plain: self.no_log_prefix, no_colour: self.no_color };
         let outcome = block_on(async {
+            let mut follow = Follow::since(milliseconds_now(), shape, width(&project));
             tokio::select! {
-                started = self.start(&client, &project) => started.map(|()| Started::Yes),
-                () = interrupted() => Ok(Started::Interrupted),
+                started = self.start(&client, &project, &mut follow) => started?,
+                () = interrupted() => return Ok(Started::Interrupted),
             }
+            if !self.detaches() {
+                self.follow(&client, &project, &mut follow).await?;
+            }
+            anyhow::Ok(Started::Yes)
         });
         match outcome {
             // A node that was made for a project of which nothing runs is no use to anybody.
@@ -111,11 +116,7 @@ impl Up {
             }
             Err(error) => Err(error),
             Ok(Started::Yes) if self.detaches() => Ok(()),
-            Ok(Started::Yes) => {
-                let shape = Shape { timestamps: self.timestamps, plain: self.no_log_prefix, no_colour: self.no_color };
-                block_on(self.follow(&client, &project, started_ms, shape))?;
-                finish(&node, &client, &project)
-            }
+            Ok(Started::Yes) => finish(&node, &client, &project),
             Ok(Started::Interrupted) if self.detaches() => bail!("interrupted; what was started goes on, see 'minicloud compose ps'"),
             Ok(Started::Interrupted) => finish(&node, &client, &project),
         }
@@ -126,7 +127,8 @@ impl Up {
         self.detach || self.wait
     }
 
-    async fn start(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
+    /// Starts everything. In the foreground `follow` shows the lines of what runs while others are waited for.
+    async fn start(&self, client: &Client, project: &Project, follow: &mut Follow) -> anyhow::Result<()> {
         let when = match (self.build, self.no_build) {
             (true, _) => BuildWhen::Always,
             (_, true) => BuildWhen::Never,
@@ -145,12 +147,18 @@ impl Up {
         for wave in start_order(&project.services)? {
             let declared = wave.iter().map(|service| self.declare(client, service, &images[service.key.as_str()], &names));
             try_join_all(declared).await?;
+            if !self.detaches() {
+                let shown: Vec<String> = wave.iter().filter(|service| service.attach).map(|service| service.key.clone()).collect();
+                follow.add(client, &project.name, &shown).await?;
+            }
             let waits =
                 wave.iter().flat_map(|service| needed.get(service.key.as_str()).into_iter().flatten().map(move |until| (service, until)));
-            try_join_all(waits.map(|(service, until)| wait::service(client, &service.name, *until))).await?;
+            let waits = waits.map(|(service, until)| wait::dependency(client, service, *until));
+            follow.while_waiting(try_join_all(waits)).await??;
         }
         self.orphans(client, project).await?;
-        let outcomes = join_all(project.services.iter().map(|service| wait::serving(client, &service.name))).await;
+        let serving = project.services.iter().map(|service| wait::serving(client, &service.name));
+        let outcomes = follow.while_waiting(join_all(serving)).await?;
         if self.services.is_empty() && outcomes.iter().all(Result::is_ok) {
             for file in files::prune(client, |labels| labels::is_of(labels, &project.name), &names).await? {
                 eprintln!("{} {}  removed", title(file.kind), file.name);
@@ -211,12 +219,9 @@ impl Up {
     }
 
     /// Shows the lines of all services until Ctrl-C, or until all of them are done.
-    async fn follow(&self, client: &Client, project: &Project, since_ms: u64, shape: Shape) -> anyhow::Result<()> {
-        let shown: Vec<String> = project.services.iter().filter(|service| service.attach).map(|service| service.key.clone()).collect();
-        let services = labels::chosen(client, &project.name, &shown).await?;
-        let mut follow = Follow::open(client, services, Some(since_ms), shape).await?;
+    async fn follow(&self, client: &Client, project: &Project, follow: &mut Follow) -> anyhow::Result<()> {
         tokio::select! {
-            ended = follow.run() => ended,
+            ended = follow.run(), if !follow.is_empty() => ended,
             () = interrupted() => Ok(()),
             over = all_over(client, project) => {
                 over?;
@@ -266,13 +271,25 @@ fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Res
     }
 }
 
-/// The image of every service by its key; those that are built are built one after the other, as each takes all cores.
+/// The image of every service by its key: first of those that only have to be there, so that a wrong name costs no build.
+/// Those that are built are built one after the other, as each takes all cores.
 async fn images(client: &Client, project: &Project, when: BuildWhen, pull: Option<Pull>) -> anyhow::Result<BTreeMap<String, Resolved>> {
     let mut images = BTreeMap::new();
-    for service in &project.services {
+    let (builds, named): (Vec<_>, Vec<_>) = project.services.iter().partition(|service| matches!(service.source, Source::Build(_)));
+    for service in named.into_iter().chain(builds) {
         images.insert(service.key.clone(), image::resolve(client, project, service, when, pull).await?);
     }
     Ok(images)
+}
+
+/// Characters of the longest name of a task whose lines are shown.
+fn width(project: &Project) -> usize {
+    let widths = project.services.iter().filter(|service| service.attach).map(|service| match service.mode {
+        Mode::Replicated { replicas } => format!("{}-{replicas}", service.key).len(),
+        Mode::ReplicatedJob { completions } => format!("{}-{completions}", service.key).len(),
+        Mode::Global | Mode::GlobalJob => service.key.len(),
+    });
+    widths.max().unwrap_or_default()
 }
 
 /// What others wait for, by the key of the service they wait for.
