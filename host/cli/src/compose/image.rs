@@ -100,6 +100,10 @@ async fn named(client: &Client, folder: &Path, image: &str, pull: Option<Pull>) 
     let detail = match pull.filter(|_| has_registry(image)) {
         None => {
             let resolved = ImageArgument::new(image).resolve(client).await?;
+            // A service of a name that stands for nothing would be refused too, when others run already.
+            if resolved.name.is_none() {
+                client.image(&resolved.image).await?;
+            }
             return Ok(Resolved { image: resolved.image, name: resolved.name.map(|_| image.to_owned()) });
         }
         Some(Pull::Missing | Pull::Never) if is_known(client, image).await? => client.image(image).await?,
