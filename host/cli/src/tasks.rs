@@ -82,7 +82,7 @@ impl TaskListing {
 }
 
 /// `Running 3 seconds ago (healthy)`
-fn current(task: &TaskSummary, now_ms: u64) -> String {
+pub fn current(task: &TaskSummary, now_ms: u64) -> String {
     let health = match task.health {
         None => String::new(),
         Some(Health::Starting) => " (health: starting)".to_owned(),

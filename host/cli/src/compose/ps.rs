@@ -9,7 +9,8 @@ use super::project::ProjectArgs;
 use crate::cluster::block_on;
 use crate::data_dir::Choice;
 use crate::output::say;
-use crate::render::{Format, ago, capitalised, milliseconds_now, ports, print_json, shortened, table};
+use crate::render::{Format, milliseconds_now, ports, print_json, shortened, table};
+use crate::tasks::current;
 
 /// Characters of an error.
 const ERROR_CHARS_MAX: usize = 60;
@@ -56,7 +57,10 @@ impl Ps {
         }
         match self.format {
             Format::Json => print_json(&tasks().map(|(_, task)| task).collect::<Vec<_>>())?,
-            Format::Table => say!("{}", table(COLUMNS, tasks().map(|(service, task)| cells(service, task)).collect())),
+            Format::Table => {
+                let stopped = found.iter().filter(|(_, tasks)| self.all && tasks.is_empty()).flat_map(|(service, _)| stopped(service));
+                say!("{}", table(COLUMNS, tasks().map(|(service, task)| cells(service, task)).chain(stopped).collect()));
+            }
         }
         Ok(())
     }
@@ -75,7 +79,7 @@ impl Ps {
 }
 
 fn cells(service: &ServiceSummary, task: &TaskSummary) -> Vec<String> {
-    let status = format!("{} {}", capitalised(&task.current_state.to_string()), ago(task.since_ms, milliseconds_now()));
+    let status = current(task, milliseconds_now());
     vec![
         labels::task_name(service, &task.name),
         task.image.clone(),
@@ -84,4 +88,15 @@ fn cells(service: &ServiceSummary, task: &TaskSummary) -> Vec<String> {
         shortened(&task.error, ERROR_CHARS_MAX),
         ports(&service.ports),
     ]
+}
+
+/// Rows for the tasks of a service that `stop` took away: the cluster keeps none of a slot that is wanted no more.
+fn stopped(service: &ServiceSummary) -> Vec<Vec<String>> {
+    let Some(was) = service.labels.get(labels::STOPPED) else { return Vec::new() };
+    let names: Vec<String> = match was.parse::<u32>() {
+        Ok(count) => (1..=count).map(|slot| format!("{}-{slot}", labels::key(service))).collect(),
+        Err(_) => vec![labels::key(service).to_owned()],
+    };
+    let row = |name| vec![name, service.image.clone(), labels::key(service).to_owned(), "Stopped".to_owned(), String::new(), String::new()];
+    names.into_iter().map(row).collect()
 }
