@@ -47,7 +47,12 @@ impl ProjectNode {
             [only] => Ok(ProjectNode { folder: only.clone(), own: false }),
             several => {
                 let list: Vec<String> = several.iter().map(|folder| folder.display().to_string()).collect();
-                bail!("several nodes run here; say which one with --data-dir or MINICLOUD_DATA_DIR, one of {}", list.join(", "))
+                bail!(
+                    "several nodes run here; say which one with --data-dir or MINICLOUD_DATA_DIR, one of {}, or a folder that is not there yet \
+                     for a node of the project's own, for example --data-dir {}",
+                    list.join(", "),
+                    data_dir::shell_word(&own.display().to_string())
+                )
             }
         }
     }
