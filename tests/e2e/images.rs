@@ -104,7 +104,8 @@ fn what_cannot_be_built_or_run_says_why() {
     assert!(build().contains("minicloud.toml") && build().contains("comand"), "{}", build());
     assert!(node.refused(&["build", "-t", "Bad Name", text(&folder)]).contains("no name of an image"));
     assert!(node.refused(&["service", "create", "team/nothing:v1"]).contains("minicloud build -t"));
-    assert!(node.refused(&["push", "redis"]).contains("names no registry"));
+    assert!(node.refused(&["push", "redis"]).contains("names no registry: tag it first"));
+    assert!(node.refused(&["pull", "nginx"]).contains("names no registry to pull from: write REGISTRY/nginx"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::oci::{Found, Login, OciError, Passed, Remote, route};
     responses((status = 200, body = Transfer, content_type = "application/x-ndjson", description = "One value on each line"), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
 )]
 pub async fn pull(api: State, Body(request): Body<TransferImage>) -> Result<Response, ApiError> {
-    let reference = with_registry(&request.image)?;
+    let reference = with_registry(&request.image, OciError::PullNamesNoRegistry)?;
     api.cluster()?;
     Ok(told(move |progress| async move {
         let known = if request.known_will_do { Known::WillDo } else { Known::IsNotEnough };
@@ -42,7 +42,7 @@ pub async fn pull(api: State, Body(request): Body<TransferImage>) -> Result<Resp
     responses((status = 200, body = Transfer, content_type = "application/x-ndjson", description = "One value on each line"), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
 )]
 pub async fn push(api: State, Body(request): Body<TransferImage>) -> Result<Response, ApiError> {
-    let reference = with_registry(&request.image)?;
+    let reference = with_registry(&request.image, OciError::NoRegistry)?;
     let (_, digest, defaults) = image::find(&api, &request.image).await?;
     Ok(told(move |progress| async move {
         let image = hand_over(&api, &reference, digest, defaults, request.login, progress).await?;
@@ -161,11 +161,11 @@ fn remote(api: &Context, reference: &Reference, login: Option<Login>) -> Result<
     Ok(Remote::new(reference, login, inside)?)
 }
 
-fn with_registry(name: &str) -> Result<Reference, ApiError> {
+fn with_registry(name: &str, without: fn(String) -> OciError) -> Result<Reference, ApiError> {
     let reference = image::parse(name)?;
     match reference.registry {
         Some(_) => Ok(reference),
-        None => Err(OciError::NoRegistry(reference.short()).into()),
+        None => Err(without(reference.short()).into()),
     }
 }
 

@@ -5,6 +5,8 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 pub enum OciError {
     #[error("'{0}' names no registry: tag it first, for example 'minicloud tag {0} 127.0.0.1:5000/{0}'")]
     NoRegistry(String),
+    #[error("'{0}' names no registry to pull from: write REGISTRY/{0}, for example 'minicloud pull 127.0.0.1:5000/{0}'")]
+    PullNamesNoRegistry(String),
     /// It may be there later.
     #[error("cannot reach the registry {registry}: {reason}")]
     Unreachable { registry: String, reason: String },
