@@ -67,7 +67,7 @@ fn answer(error: clap::Error, words: &[OsString]) -> Answer {
         ErrorKind::MissingSubcommand => {
             help(&[words, &["--help".into()]].concat()).map_or_else(|| Answer::Wrong(shown(&error)), Answer::Help)
         }
-        ErrorKind::UnknownArgument => Answer::Wrong(unknown_flag(&error).unwrap_or_else(|| error.render().to_string())),
+        ErrorKind::UnknownArgument => Answer::Wrong(unknown_flag(&error, words).unwrap_or_else(|| error.render().to_string())),
         ErrorKind::InvalidSubcommand => Answer::Wrong(unknown_command(&error, words).unwrap_or_else(|| error.render().to_string())),
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             Answer::Wrong(wrong_value(&error).unwrap_or_else(|| error.render().to_string()))
@@ -87,23 +87,26 @@ fn shown(error: &clap::Error) -> String {
 }
 
 /// A flag that Docker has is told from a mistyped one.
-fn unknown_flag(error: &clap::Error) -> Option<String> {
-    unsupported::flag(context(error, ContextKind::InvalidArg)?).map(|text| format!("error: {text}"))
+fn unknown_flag(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let is_compose = noun(words.iter()).is_some_and(|noun| noun == "compose");
+    unsupported::flag(context(error, ContextKind::InvalidArg)?, is_compose).map(|text| format!("error: {text}"))
 }
 
 /// So is a command.
 fn unknown_command(error: &clap::Error, words: &[OsString]) -> Option<String> {
     let name = context(error, ContextKind::InvalidSubcommand)?;
     // Behind a noun it is a mistyped verb.
-    let root = tree();
-    let is_noun = |word: &OsString| root.get_subcommands().any(|noun| word == noun.get_name());
-    let noun = words.iter().take_while(|word| *word != name).find(|word| is_noun(word));
-    let said = match noun.and_then(|noun| noun.to_str()) {
+    let said = match noun(words.iter().take_while(|word| *word != name)) {
         None => unsupported::command(name),
-        Some("compose") => unsupported::compose_verb(name),
-        Some(_) => None,
+        Some(noun) => unsupported::verb(&noun, name),
     };
     said.map(|text| format!("error: {text}"))
+}
+
+/// The first of the words that is a command.
+fn noun<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<String> {
+    let root = tree();
+    words.find_map(|word| root.get_subcommands().map(Command::get_name).find(|noun| word == noun).map(str::to_owned))
 }
 
 /// One line: the flag, and what its parser says.
@@ -248,5 +251,28 @@ mod tests {
             "error: there is no 'minicloud swarm': 'minicloud init', 'join', 'join-token' and 'leave' stand alone"
         );
         assert!(said("volume run").contains("unrecognized subcommand"));
+        assert_eq!(said("image pull x"), "error: there is no 'minicloud image pull': write 'minicloud pull IMAGE'");
+        assert!(said("compose run web").contains("write 'minicloud run --rm --network PROJECT_default"));
+        assert!(said("compose events").ends_with("write 'minicloud events'"));
+    }
+
+    #[test]
+    fn commands_of_docker_are_told_by_name() {
+        for name in ["rmi", "system", "cp", "wait", "save", "load", "create", "pause", "ps", "exec", "login"] {
+            let text = said(name);
+            assert!(text.starts_with(&format!("error: there is no 'minicloud {name}': ")) && text.lines().count() == 1, "{text}");
+        }
+        for verb in ["volume prune", "network prune", "image build", "image push", "image tag"] {
+            assert!(said(verb).starts_with(&format!("error: there is no 'minicloud {verb}': ")), "{verb}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_compose_is_no_terminal() {
+        for line in ["compose stop -t 1", "compose down -t 0", "compose -p x restart --timeout 3", "compose up -t 3"] {
+            let text = said(line);
+            assert!(text.contains("is not taken here") && text.contains("stop_grace_period"), "{line}: {text}");
+        }
+        assert!(said("service create -t rng").contains("no terminal"));
     }
 }
