@@ -196,7 +196,11 @@ fn what_is_wrong_in_a_file_starts_nothing() {
     assert!(image.contains("no-such-image"), "{image}");
     std::fs::write(&file, "services: {a: {image: rng}, b: {image: no-such-image, depends_on: [a]}}\n").unwrap();
     let later = node.refused(&["compose", "-f", file_text, "up", "-d", "--address", &node.ip.to_string()]);
-    assert!(later.contains("service b: ") && !later.contains("created"), "{later}");
+    assert!(
+        later.contains("service b: there is no image 'no-such-image' on this node") && later.contains("REGISTRY/no-such-image"),
+        "{later}"
+    );
+    assert!(!later.contains("created"), "{later}");
     assert!(!node.data_dir.exists(), "the node that was started for nothing is gone");
 }
 

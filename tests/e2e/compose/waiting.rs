@@ -92,3 +92,14 @@ fn a_healthy_task_is_shown_so_and_the_newest_lines_are_those_of_a_replica() {
     assert_eq!(newest, "line 2\nline 3\n");
     compose(node, &["down"]);
 }
+
+#[test]
+fn a_project_whose_lines_nobody_wants_runs_until_it_is_done() {
+    let component = guest("test-cli2").display().to_string();
+    let (cluster, file) = project(&format!("services:\n  quiet: {{image: '{component}', command: [sleep, '3000'], attach: false}}\n"));
+    let node = &cluster.nodes[0];
+    let began = Instant::now();
+    assert_eq!(up(node, &file, &[]), "");
+    assert!(began.elapsed() > Duration::from_secs(3), "it was not cut short");
+    compose(node, &["down"]);
+}

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use minicloud_compose::{Project, Pull, Service, Source};
-use minicloud_node::api::types::ImageDetail;
+use minicloud_node::api::types::{ErrorKind, ImageDetail};
 use minicloud_node::client::Client;
 use minicloud_node::images::Reference;
 
@@ -102,7 +102,7 @@ async fn named(client: &Client, folder: &Path, image: &str, pull: Option<Pull>) 
             let resolved = ImageArgument::new(image).resolve(client).await?;
             // A service of a name that stands for nothing would be refused too, when others run already.
             if resolved.name.is_none() {
-                client.image(&resolved.image).await?;
+                is_there(client, image).await?;
             }
             return Ok(Resolved { image: resolved.image, name: resolved.name.map(|_| image.to_owned()) });
         }
@@ -113,6 +113,16 @@ async fn named(client: &Client, folder: &Path, image: &str, pull: Option<Pull>) 
         Some(Pull::Always | Pull::Missing) => transfer::pull(client, image, Verb::Pulling).await?,
     };
     Ok(Resolved { image: detail.summary.digest.to_string(), name: Some(image.to_owned()) })
+}
+
+async fn is_there(client: &Client, image: &str) -> anyhow::Result<()> {
+    match client.image(image).await {
+        Err(error) if error.kind() == Some(ErrorKind::NotFound) => bail!(
+            "there is no image '{image}' on this node, and its name has no registry to fetch it from: build it with \
+             'minicloud build -t {image} PATH', write REGISTRY/{image}, or name one of 'minicloud images'"
+        ),
+        other => Ok(other.map(drop)?),
+    }
 }
 
 /// A component file beside the compose file, and no name.
