@@ -155,8 +155,6 @@ pub const STATUSES_WAITING_MAX: usize = 50_000;
 pub const VIEW_FRAME_BYTES: usize = 1 << 20;
 /// A node looks for another leader after this long without a word from this one.
 pub const SESSION_SILENCE_MAX: Duration = Duration::from_millis(1_500);
-/// How long a node that stops in order waits until the cluster knows it.
-pub const SESSION_GOODBYE_MAX: Duration = Duration::from_millis(500);
 /// First wait before a node tries the next manager; doubles up to [`SESSION_RETRY_DELAY_MAX`], with jitter.
 pub const SESSION_RETRY_DELAY_FIRST: Duration = Duration::from_millis(50);
 /// See [`SESSION_RETRY_DELAY_FIRST`].

@@ -50,11 +50,6 @@ impl Liveness {
         !self.heard.insert(node, heard).is_some_and(|before| before.beats && before.deadline > now)
     }
 
-    /// The node said that it stops: nobody waits for its silence.
-    pub fn leave(&mut self, node: NodeId, now: Instant) {
-        self.heard.insert(node, Heard { deadline: now, beats: true });
-    }
-
     /// The node led before and was silenced or replaced: it gets no longer than any other silence.
     pub fn suspect(&mut self, node: NodeId, now: Instant) {
         self.heard.entry(node).or_insert(Heard { deadline: now + HEARTBEAT_TIMEOUT, beats: false });
@@ -142,15 +137,6 @@ impl LivenessHandle {
         }
     }
 
-    /// The node stops in order, as it said in this term.
-    pub fn leave(&self, term: u64, node: NodeId) {
-        let mut liveness = self.lock();
-        if liveness.term == term {
-            liveness.leave(node, Instant::now());
-            self.shared.changed.notify_one();
-        }
-    }
-
     pub fn assess(&self, nodes: impl Iterator<Item = (NodeId, NodeStatus)>) -> Assessment {
         self.lock().assess(nodes, Instant::now())
     }
@@ -193,19 +179,6 @@ mod tests {
         assert!(look(&mut liveness, &nodes, start, 100, 2_000).changes.is_empty());
         assert_eq!(look(&mut liveness, &nodes, start, 2_000, 2_100).changes, BTreeMap::from([(A, NodeStatus::Down)]));
         assert!(liveness.beat(A, at(start, 5_000)), "a node that comes back is news");
-    }
-
-    #[test]
-    fn a_node_that_says_goodbye_is_down_at_once_and_ready_when_it_comes_back() {
-        let start = Instant::now();
-        let mut liveness = Liveness::new(1, start);
-        liveness.beat(A, start);
-        liveness.leave(A, at(start, 50));
-        let down = BTreeMap::from([(A, NodeStatus::Down)]);
-        assert_eq!(look(&mut liveness, &[(A, NodeStatus::Ready)], start, 50, 50).changes, down);
-        assert!(liveness.beat(A, at(start, 100)), "that is news");
-        let ready = BTreeMap::from([(A, NodeStatus::Ready)]);
-        assert_eq!(look(&mut liveness, &[(A, NodeStatus::Down)], start, 100, 100).changes, ready);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use tracing::{debug, info, warn};
 use crate::dispatcher::message::{Hello, ToLeader, ToNode};
 use crate::env::Random;
 use crate::frame;
-use crate::limits::{SESSION_DIAL_MAX, SESSION_GOODBYE_MAX, SESSION_RETRY_DELAY_FIRST, SESSION_RETRY_DELAY_MAX, SESSION_SILENCE_MAX};
+use crate::limits::{SESSION_DIAL_MAX, SESSION_RETRY_DELAY_FIRST, SESSION_RETRY_DELAY_MAX, SESSION_SILENCE_MAX};
 
 mod dial;
 mod managers;
@@ -198,34 +198,23 @@ impl Session {
         (session, handle)
     }
 
-    /// Holds a session with whoever leads until `shutdown`. Returns once the cluster knows that this node stops, or does
-    /// not listen.
+    /// Holds a session with whoever leads until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let late = async {
-            shutdown.cancelled().await;
-            sleep(SESSION_GOODBYE_MAX).await;
-        };
-        tokio::select! {
-            () = self.look_and_serve(&shutdown) => {}
-            () = late => debug!("nobody heard that this node stops"),
-        }
+        let _ = shutdown.run_until_cancelled(self.look_and_serve()).await;
     }
 
-    async fn look_and_serve(&mut self, shutdown: &CancellationToken) {
-        while !shutdown.is_cancelled() {
+    async fn look_and_serve(&mut self) {
+        loop {
             let ended = match self.managers.next(self.options.random.next_u64()) {
                 Some(manager) => {
-                    let ended = self.attempt(manager, shutdown).await;
+                    let ended = self.attempt(manager).await;
                     self.managers.failed(manager);
                     ended
                 }
                 None => Ended::Failed("no manager is known".into()),
             };
-            if shutdown.is_cancelled() {
-                return;
-            }
             let wait = self.wait_after(ended);
-            let _ = shutdown.run_until_cancelled(sleep(wait)).await;
+            sleep(wait).await;
         }
     }
 
@@ -250,9 +239,8 @@ impl Session {
         jitter(delay, 50, &*self.options.random)
     }
 
-    async fn attempt(&mut self, manager: Manager, shutdown: &CancellationToken) -> Ended {
-        let dialled = timeout(SESSION_DIAL_MAX, self.options.dial.dial(manager));
-        let stream = match shutdown.run_until_cancelled(dialled).await.unwrap_or_else(|| Ok(Err("this node stops".into()))) {
+    async fn attempt(&mut self, manager: Manager) -> Ended {
+        let stream = match timeout(SESSION_DIAL_MAX, self.options.dial.dial(manager)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(reason)) => return Ended::Failed(format!("manager {}: {reason}", manager.address)),
             Err(_) => return Ended::Failed(format!("manager {} does not answer", manager.address)),
@@ -265,7 +253,7 @@ impl Session {
         let (shared, random) = (Arc::clone(&self.shared), Arc::clone(&self.options.random));
         tokio::select! {
             ended = self.listen(manager, reader) => ended,
-            error = speak(&shared, writer, &*random, shutdown) => Ended::Lost(error.to_string()),
+            error = speak(&shared, writer, &*random) => Ended::Lost(error.to_string()),
         }
     }
 
@@ -344,8 +332,8 @@ fn ended(served: bool, reason: String) -> Ended {
     if served { Ended::Lost(reason) } else { Ended::Failed(reason) }
 }
 
-/// Says what there is to say, and goodbye at last; returns when the stream breaks.
-async fn speak(shared: &Shared, mut writer: impl AsyncWrite + Unpin, random: &dyn Random, shutdown: &CancellationToken) -> std::io::Error {
+/// Says what there is to say; returns when the stream breaks.
+async fn speak(shared: &Shared, mut writer: impl AsyncWrite + Unpin, random: &dyn Random) -> std::io::Error {
     let (mut applied, mut gone) = (shared.applied.subscribe(), shared.gone.subscribe());
     let mut told = Index(0);
     let mut beat_at = Instant::now();
@@ -354,18 +342,10 @@ async fn speak(shared: &Shared, mut writer: impl AsyncWrite + Unpin, random: &dy
         if let Err(error) = say_what_is_due(shared, &mut writer, index, &mut told, &mut beat_at, random).await {
             return error;
         }
-        if shutdown.is_cancelled() {
-            return match frame::write(&mut writer, &ToLeader::Goodbye).await {
-                // The leader ends the session.
-                Ok(()) => std::future::pending().await,
-                Err(error) => error,
-            };
-        }
         let wake_at = shared.outbox().wake_at().map_or(beat_at, |due| due.min(beat_at));
         tokio::select! {
             () = sleep_until(wake_at) => {}
             () = shared.reports.notified() => {}
-            () = shutdown.cancelled() => {}
             _ = applied.changed() => {}
             Ok(()) = gone.changed() => {
                 let message = ToLeader::VolumesRemoved { volumes: gone.borrow_and_update().clone() };

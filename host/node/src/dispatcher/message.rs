@@ -27,8 +27,6 @@ pub(crate) enum ToLeader {
     VolumesRemoved {
         volumes: Vec<VolumeId>,
     },
-    /// The node stops in order. The leader ends the stream once the cluster counts on it no longer.
-    Goodbye,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

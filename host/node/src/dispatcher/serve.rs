@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minicloud_core::command::Command;
 use minicloud_core::id::{NodeId, TaskId, VolumeId};
-use minicloud_core::state::{ClusterState, Node, NodeStatus};
+use minicloud_core::state::ClusterState;
 use minicloud_core::task::TaskStatus;
 use minicloud_core::view::{self, NodeView};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::acknowledgements::Window;
@@ -19,7 +18,7 @@ use super::pieces::pieces;
 use super::{Dispatcher, Published};
 use crate::cluster::ProposeError;
 use crate::frame;
-use crate::limits::{SESSION_GOODBYE_MAX, STATUSES_WAITING_MAX, VIEW_FRAME_BYTES};
+use crate::limits::{STATUSES_WAITING_MAX, VIEW_FRAME_BYTES};
 use crate::transport::BoxStream;
 
 /// What the three loops of a session share.
@@ -65,15 +64,11 @@ impl Dispatcher {
         debug!(%node, term, reason, "session ended");
     }
 
-    /// Hears the node, until it says goodbye; every frame is a sign of life.
+    /// Hears the node; every frame is a sign of life.
     async fn listen(&self, session: &Session, mut reader: impl AsyncRead + Unpin) -> io::Result<()> {
         while let Some(message) = frame::read(&mut reader).await? {
             self.liveness.beat(session.term, session.node);
             match message {
-                ToLeader::Goodbye => {
-                    self.let_go(session).await;
-                    break;
-                }
                 ToLeader::Heartbeat => session.heard.notify_one(),
                 ToLeader::Report { sequence, tasks } => session.take_report(sequence, tasks)?,
                 ToLeader::Acknowledge { index } => {
@@ -85,29 +80,6 @@ impl Dispatcher {
             }
         }
         Ok(())
-    }
-
-    /// The node stops: its tasks are replaced at once. Where nobody could take them over it keeps them for when it is back.
-    async fn let_go(&self, session: &Session) {
-        let is_live = |node: &Node| node.status == NodeStatus::Ready;
-        let state = self.replicated.state();
-        if !state.nodes.values().any(|node| node.id != session.node && is_live(node)) {
-            return;
-        }
-        self.liveness.leave(session.term, session.node);
-        let mut changes = self.replicated.changes();
-        let known = async {
-            loop {
-                changes.borrow_and_update();
-                let is_live = self.replicated.state().nodes.get(&session.node).is_some_and(|node| is_live(node));
-                if !is_live || changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        if timeout(SESSION_GOODBYE_MAX, known).await.is_err() {
-            debug!(node = %session.node, "its goodbye is not in the log yet");
-        }
     }
 
     /// Tells the node whatever is new, as fast as its stream takes it. Returns when this node leads no longer, or the

@@ -186,29 +186,6 @@ impl Talk {
     }
 }
 
-impl Bench {
-    fn set_ready(&self, nodes: &[usize]) {
-        let nodes = nodes.iter().map(|node| (self.nodes[*node], NodeStatus::Ready)).collect();
-        self.cluster.apply(Command::SetNodeStatus { nodes }).unwrap();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_node_that_says_goodbye_is_waited_for_no_longer_unless_it_is_the_last() {
-    for (ready, expected) in [(&[0, 1][..], Some(NodeStatus::Down)), (&[1], None)] {
-        let bench = Bench::new();
-        let mut talk = bench.begin(1).await;
-        talk.next_view().await;
-        bench.set_ready(ready);
-        talk.say(ToLeader::Goodbye).await;
-        let rest = timeout(Duration::from_secs(5), async { while let Ok(Some(_)) = frame::read::<ToNode>(&mut talk.stream).await {} });
-        rest.await.expect("the session ends");
-        let statuses = bench.cluster.state().nodes.values().map(|node| (node.id, node.status)).collect::<Vec<_>>();
-        let changes = bench.dispatcher.liveness.assess(statuses.into_iter()).changes;
-        assert_eq!(changes.get(&bench.nodes[1]).copied(), expected, "{ready:?} are ready");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_full_view_comes_first_then_deltas() {
     let bench = Bench::new();

@@ -46,7 +46,6 @@ pub(super) struct Parts {
     edges: CancellationToken,
     /// Ends what decides and what drives tasks.
     core: CancellationToken,
-    session: JoinHandle<()>,
     agent: JoinHandle<()>,
     logs: Logs,
 }
@@ -98,7 +97,7 @@ impl Parts {
             duties.begin(&member, &cluster);
         }
         tokio::spawn(router.run(member.transport.clone()));
-        let session = tokio::spawn(session.run(edges.clone()));
+        tokio::spawn(session.run(edges.clone()));
         let keeper = ImageKeeper { images: images.clone(), cluster: member.cluster.clone(), view: session_handle.view() };
         tokio::spawn(edges.clone().run_until_cancelled_owned(keeper.run()));
         tokio::spawn(ingress.run(edges.clone()));
@@ -126,7 +125,7 @@ impl Parts {
             stop: stop.clone(),
         };
         Api::bind(api).await.context("cannot serve the API")?.spawn(edges.clone());
-        Ok(Parts { member, edges, core, session, agent, logs })
+        Ok(Parts { member, edges, core, agent, logs })
     }
 
     /// Why the node cannot go on, once it cannot.
@@ -134,13 +133,9 @@ impl Parts {
         self.member.cluster.failed().await
     }
 
-    /// The way back: no new requests, the others take over, leadership too, the tasks end, the links close.
+    /// The way back: no new requests, the tasks end, leadership is handed over, the links close.
     pub async fn stop(self) {
         self.edges.cancel();
-        // A leader hears its own goodbye: its successor finds in the log that this node is down.
-        if let Err(error) = self.session.await {
-            warn!(%error, "the session ended in disorder");
-        }
         // A leader that drains would lead nobody: another one takes over first.
         if let Some(cluster) = self.member.cluster.get().filter(|cluster| cluster.leadership().borrow().leading) {
             let _ = timeout(HAND_OVER_WAIT, cluster.transfer_leadership()).await;
