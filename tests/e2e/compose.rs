@@ -294,4 +294,16 @@ fn a_stack_is_deployed_changed_and_removed() {
     assert_eq!(node.ok(&["service", "ls", "-q"]), "");
     assert!(node.refused(&["stack", "ps", "coins"]).contains("there is no stack 'coins'"));
     assert!(node.ok(&["volume", "ls"]).contains("coins_data"), "volumes stay");
+    what_a_refused_deployment_made_can_be_removed(node, path);
+}
+
+fn what_a_refused_deployment_made_can_be_removed(node: &Node, path: &str) {
+    let pool = |name: &str, subnet: &str| format!("  {name}: {{ipam: {{config: [{{subnet: {subnet}}}]}}}}\n");
+    let overlapping = [pool("wide", "10.77.0.0/16"), pool("within", "10.77.5.0/24")].concat();
+    let stack = format!("networks:\n{overlapping}services:\n  rng: {{image: rng, networks: [wide, within]}}\n");
+    std::fs::write(path, stack).unwrap();
+    assert!(node.refused(&["stack", "deploy", "-c", path, "half"]).contains("overlaps"));
+    node.ok(&["stack", "rm", "half"]);
+    assert!(!node.ok(&["network", "ls"]).contains("half_"));
+    assert!(node.refused(&["stack", "rm", "half"]).contains("there is no stack 'half'"));
 }

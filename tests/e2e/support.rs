@@ -166,10 +166,17 @@ impl Node {
         rustix::process::Pid::from_raw(text.trim().parse().ok()?)
     }
 
-    /// Ends the node's process at once, as a power cut would.
-    pub fn kill(&self) {
+    /// Ends the node's process as a power cut would; the kernel may still be taking it apart.
+    pub fn kill_without_waiting(&self) {
         if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// The same, and waits until it is gone.
+    pub fn kill(&self) {
+        self.kill_without_waiting();
+        if let Some(pid) = self.pid() {
             let _ = wait(Duration::from_secs(5), || rustix::process::test_kill_process(pid).is_err().then_some(()));
         }
     }

@@ -157,7 +157,7 @@ pub struct Start {
 impl Start {
     pub fn run(self, choice: &Choice) -> anyhow::Result<()> {
         let folder = choice.for_new()?;
-        if !ends_soon(&folder) {
+        if !is_free(&folder) {
             bail!("the node in {} runs already", folder.display());
         }
         if !holds_node(&folder) {
@@ -210,8 +210,8 @@ pub fn wait_for_end(pid: rustix::process::Pid, folder: &Path) -> anyhow::Result<
     Ok(())
 }
 
-/// Whether no node runs in `folder`; one that does not answer may just have been killed, and is given time to end.
-fn ends_soon(folder: &Path) -> bool {
+/// Whether no node runs in `folder`. One that does not answer may just have been killed, and is given time to end.
+fn is_free(folder: &Path) -> bool {
     let info = async || Client::connect_data_dir(folder).await?.info().await;
     let answers = || block_on(async { timeout(ANSWER_WAIT, info()).await?.map_err(anyhow::Error::from) }).is_ok();
     let deadline = Instant::now() + KILLED_WAIT;

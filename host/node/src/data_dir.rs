@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use minicloud_core::id::{ClusterId, NodeId};
 use minicloud_core::state::Role;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::Random;
 use crate::identity::Identity;
+use crate::limits::{DYING_PROCESS_LOOK, DYING_PROCESS_WAIT};
 use crate::quic::ResetKey;
 use crate::seal::SealKeys;
 
@@ -30,9 +31,6 @@ const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
 /// Of `node.json`.
 const FORMAT_VERSION: u32 = 1;
-/// How long a process that was killed may still hold its directory, and how often that is looked at.
-const DYING_PROCESS_WAIT: Duration = Duration::from_secs(10);
-const DYING_PROCESS_LOOK: Duration = Duration::from_millis(20);
 
 /// A data directory that this process holds. Released when dropped.
 #[derive(Debug)]

@@ -1,6 +1,11 @@
 //! Every bound of a node's own queues, frames and waits, with its unit.
 use std::time::Duration;
 
+/// How long a process that was killed may still hold its data directory.
+pub const DYING_PROCESS_WAIT: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+pub const DYING_PROCESS_LOOK: Duration = Duration::from_millis(20);
+
 /// Bytes of one frame; a larger one ends its stream.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
 

@@ -203,7 +203,11 @@ pub fn task_states() -> Vec<TaskState> {
 }
 
 fn task(number: u32, state: TaskState) -> Row {
-    Row::Task(Arc::new(Task {
+    Row::Task(Arc::new(task_row(number, state)))
+}
+
+pub fn task_row(number: u32, state: TaskState) -> Task {
+    Task {
         id: TaskId(60 + u64::from(number)),
         service: WEB,
         slot: if number == 0 { Slot::Node(FOUNDER) } else { Slot::Replica(number) },
@@ -224,7 +228,7 @@ fn task(number: u32, state: TaskState) -> Row {
         created: Index(14),
         desired_at: Index(15),
         version: Index(16),
-    }))
+    }
 }
 
 fn node(id: NodeId, role: Role, availability: Availability, status: NodeStatus) -> Row {

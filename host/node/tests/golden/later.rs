@@ -134,21 +134,10 @@ fn task(number: u32, health: Option<Health>) -> Row {
         slot: Slot::Replica(number + 1),
         template: Arc::new(template()),
         template_version: Index(14),
-        node: Some(FOUNDER),
         desired: TaskState::Complete,
         status: TaskStatus { state: TaskState::Running, health, ..status() },
         addresses: addresses(70 + number as u8),
-        start_at: Some(Timestamp(1)),
-        failures: 2,
-        restarts: 3,
-        restarts_since: Some(Timestamp(4)),
-        running_at: Some(Timestamp(5)),
-        ended_at: Some(Timestamp(6)),
-        ended_unasked: true,
-        created_at: Timestamp(1),
-        created: Index(14),
-        desired_at: Index(15),
-        version: Index(16),
+        ..content::task_row(number, TaskState::Running)
     }))
 }
 
