@@ -139,14 +139,12 @@ impl Cluster {
         self.leader_now().leading || (self.votes() && self.shared.raft.voter_ids().all(|voter| voter == local))
     }
 
-    /// Returns once `node` votes, as this node sees it.
+    /// Returns once `node` votes and has answered the leader: before that it counts as unreachable, and nobody could be
+    /// demoted in its favour.
     pub async fn wait_voter(&self, node: NodeId) {
-        let mut metrics = self.shared.raft.metrics();
-        loop {
-            let now = metrics.borrow_watched().clone();
-            if now.membership_config.membership().voter_ids().any(|voter| voter == node) || metrics.changed().await.is_err() {
-                return;
-            }
+        let takes_part = |managers: Vec<ManagerStatus>| managers.iter().any(|it| it.node == node && it.voter && it.reachable);
+        while !takes_part(self.managers().await) {
+            sleep(PROPOSE_RETRY_DELAY).await;
         }
     }
 
