@@ -31,7 +31,7 @@ fn a_damaged_data_directory_is_refused_in_one_line_and_works_once_restored() {
         }
     }
     damaged(node, "raft/raft-log.redb", &[]);
-    for file in ["settings.json", "node.json", "identity/node.crt", "identity/node.key", "identity/ca.crt"] {
+    for file in ["settings.json", "node.json", "identity/node.pem"] {
         for damage in [&garbage[..], b"", b"{\"version\":1}"] {
             damaged(node, file, damage);
         }

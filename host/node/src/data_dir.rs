@@ -3,10 +3,10 @@
 //! ```text
 //! minicloud.lock        held while the node runs; contains its process id
 //! node.json             node id, role, cluster, addresses
-//! identity/             node.key, node.crt, ca.crt, reset.key (mode 0600); on managers seal-*.key
+//! identity/             node.pem, reset.key (mode 0600); on managers seal-*.key
 //! raft/                 raft-log.redb, state.redb (managers)
 //! ```
-//! Small files are replaced atomically. What is damaged is named, with what to do; nothing is repaired silently.
+//! Small files are replaced atomically; what must change together is one file. What is damaged is named, with what to do; nothing is repaired silently.
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use std::time::Instant;
 use minicloud_core::id::{ClusterId, NodeId};
 use minicloud_core::state::Role;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::env::Random;
 use crate::identity::Identity;
@@ -29,6 +30,10 @@ const LOCK: &str = "minicloud.lock";
 const NODE: &str = "node.json";
 const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
+/// Of the identity: key, certificate and authority.
+const NODE_PEM: &str = "node.pem";
+/// Where version 0.1 kept these three.
+const NODE_PEM_PARTS: [&str; 3] = ["node.key", "node.crt", "ca.crt"];
 /// Of `node.json`.
 const FORMAT_VERSION: u32 = 1;
 
@@ -181,26 +186,27 @@ impl DataDir {
     }
 
     pub fn identity(&self) -> Result<Identity, DataDirError> {
-        let (certificate, authority, key) = self.identity_paths();
-        let read = |path: &Path| {
-            let missing = || DataDirError::Damaged { path: path.to_owned(), reason: "it is missing".into() };
-            read_if_there(path)?.ok_or_else(missing)
+        let path = self.path.join(IDENTITY).join(NODE_PEM);
+        let damaged = |reason: String| DataDirError::Damaged { path: path.clone(), reason };
+        let text = match read_if_there(&path)? {
+            Some(text) => text,
+            None => self.identity_in_parts()?.ok_or_else(|| damaged("it is missing".into()))?,
         };
-        Identity::from_pem(&read(&certificate)?, &read(&authority)?, &read(&key)?)
-            .map_err(|error| DataDirError::Damaged { path: self.path.join(IDENTITY), reason: error.to_string() })
+        Identity::from_pem(&Zeroizing::new(text)).map_err(|error| damaged(error.to_string()))
     }
 
+    fn identity_in_parts(&self) -> Result<Option<Vec<u8>>, DataDirError> {
+        let parts = NODE_PEM_PARTS.map(|part| read_if_there(&self.path.join(IDENTITY).join(part)));
+        Ok(parts.into_iter().collect::<Result<Option<Vec<_>>, _>>()?.map(|parts| parts.concat()))
+    }
+
+    /// In one file: a key that was written before a crash and a certificate that was not would be a node that cannot
+    /// start.
     pub fn write_identity(&self, identity: &Identity) -> Result<(), DataDirError> {
-        create_dir(&self.path.join(IDENTITY))?;
-        let (certificate, authority, key) = self.identity_paths();
-        write_atomic(&key, identity.key_pem().as_bytes())?;
-        write_atomic(&authority, identity.authority_pem().as_bytes())?;
-        write_atomic(&certificate, identity.certificate_pem().as_bytes())
-    }
-
-    fn identity_paths(&self) -> (PathBuf, PathBuf, PathBuf) {
         let folder = self.path.join(IDENTITY);
-        (folder.join("node.crt"), folder.join("ca.crt"), folder.join("node.key"))
+        create_dir(&folder)?;
+        write_atomic(&folder.join(NODE_PEM), identity.to_pem().as_bytes())?;
+        NODE_PEM_PARTS.iter().try_for_each(|part| remove_file(&folder.join(part)))
     }
 
     /// The keys that seal secrets, which managers keep.
@@ -249,6 +255,13 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, DataDirError> {
 
 fn create_dir(path: &Path) -> Result<(), DataDirError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))
+}
+
+fn remove_file(path: &Path) -> Result<(), DataDirError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn remove_dir(path: &Path) -> Result<(), DataDirError> {
@@ -331,6 +344,37 @@ mod tests {
             assert!(error.contains(wanted), "{error}");
         }
         assert!(dir.identity().err().unwrap().to_string().contains("missing"));
+    }
+
+    #[test]
+    fn an_identity_in_three_files_is_read_and_becomes_one_file() {
+        use crate::identity::{Authority, NodeKey, Subject};
+        use minicloud_core::id::Index;
+        use minicloud_core::time::Timestamp;
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::lock(temp.path()).unwrap();
+        let now = Timestamp(1_800_000_000_000);
+        let (certificate, key) = Authority::create(now).unwrap();
+        let authority = Authority::from_pem(&certificate, &key).unwrap();
+        let made = || {
+            let key = NodeKey::generate().unwrap();
+            let subject = Subject { node: NodeId(7), role: Role::Worker, cluster: ClusterId(42), issued: Index(1) };
+            let signed = authority.sign(&key.request_der().unwrap(), subject, now).unwrap();
+            key.into_identity(signed, authority.certificate().clone()).unwrap()
+        };
+        let (old, new) = (made(), made());
+        let folder = temp.path().join(IDENTITY);
+        create_dir(&folder).unwrap();
+        let text = old.to_pem();
+        let starts: Vec<usize> = text.match_indices("-----BEGIN").map(|(at, _)| at).chain([text.len()]).collect();
+        for (part, range) in NODE_PEM_PARTS.iter().zip(starts.windows(2)) {
+            fs::write(folder.join(part), &text[range[0]..range[1]]).unwrap();
+        }
+        assert_eq!(dir.identity().unwrap().certificate, old.certificate);
+        dir.write_identity(&new).unwrap();
+        assert_eq!(dir.identity().unwrap().certificate, new.certificate);
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(files, [NODE_PEM]);
     }
 
     #[test]

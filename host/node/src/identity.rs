@@ -11,7 +11,7 @@ use minicloud_core::state::Role;
 use minicloud_core::time::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SerialNumber,
+    KeyUsagePurpose, PublicKeyData, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -140,22 +140,26 @@ impl Identity {
         Ok(Identity { certified, cluster, certificate, authority, not_before, not_after, key })
     }
 
-    pub fn from_pem(certificate: &[u8], authority: &[u8], key: &[u8]) -> Result<Identity, IdentityError> {
-        let key = PrivatePkcs8KeyDer::from_pem_slice(key).map_err(|error| IdentityError::Key(error.to_string()))?;
-        let key = Zeroizing::new(key.secret_pkcs8_der().to_vec());
-        Identity::new(certificate_from_pem(certificate)?, certificate_from_pem(authority)?, key)
+    /// Reads what [`Identity::to_pem`] wrote.
+    pub fn from_pem(text: &[u8]) -> Result<Identity, IdentityError> {
+        let key = PrivatePkcs8KeyDer::from_pem_slice(text).map_err(|error| IdentityError::Key(error.to_string()))?;
+        let public = KeyPair::try_from(&key).map_err(|error| IdentityError::Key(error.to_string()))?.subject_public_key_info();
+        let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(text)
+            .collect::<Result<_, _>>()
+            .map_err(|error| IdentityError::Certificate(error.to_string()))?;
+        let [certificate, authority] = <[CertificateDer<'static>; 2]>::try_from(certificates).map_err(|found| {
+            IdentityError::Certificate(format!("{} certificates are there instead of the node's and the authority's", found.len()))
+        })?;
+        if public_key_info(&certificate)? != public {
+            return Err(IdentityError::Certificate("it is for another key than the one beside it".to_owned()));
+        }
+        Identity::new(certificate, authority, Zeroizing::new(key.secret_pkcs8_der().to_vec()))
     }
 
-    pub fn certificate_pem(&self) -> String {
-        pem("CERTIFICATE", &self.certificate)
-    }
-
-    pub fn authority_pem(&self) -> String {
-        pem("CERTIFICATE", &self.authority)
-    }
-
-    pub fn key_pem(&self) -> Zeroizing<String> {
-        Zeroizing::new(pem("PRIVATE KEY", &self.key))
+    /// All of it, in one text, since no part is worth anything without the others: key, certificate, authority.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        let key = Zeroizing::new(pem("PRIVATE KEY", &self.key));
+        Zeroizing::new([key.as_str(), &pem("CERTIFICATE", &self.certificate), &pem("CERTIFICATE", &self.authority)].concat())
     }
 
     pub fn key_der(&self) -> PrivateKeyDer<'static> {
@@ -189,7 +193,7 @@ pub fn fingerprint(certificate: &[u8]) -> Fingerprint {
 /// Node, role, cluster and validity as a certificate binds them. Says nothing about who signed it, nor what time it is.
 pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, Timestamp), IdentityError> {
     let bad = |what: &str| IdentityError::Certificate(what.to_owned());
-    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| IdentityError::Certificate(error.to_string()))?;
+    let certificate = parsed(der)?;
     let subject = certificate.subject();
     let node = subject.iter_common_name().next().and_then(|name| name.as_str().ok()).and_then(|text| text.parse().ok());
     let role = subject.iter_organizational_unit().next().and_then(|name| name.as_str().ok()).and_then(parse_role);
@@ -207,6 +211,16 @@ pub fn read_certificate(der: &[u8]) -> Result<(Certified, ClusterId, Timestamp, 
         at(validity.not_before.timestamp()),
         at(validity.not_after.timestamp()),
     ))
+}
+
+/// The key that a certificate is for, as DER of an X.509 SubjectPublicKeyInfo.
+fn public_key_info(der: &[u8]) -> Result<Vec<u8>, IdentityError> {
+    Ok(parsed(der)?.public_key().raw.to_vec())
+}
+
+fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| IdentityError::Certificate(error.to_string()))?;
+    Ok(certificate)
 }
 
 pub fn certificate_from_pem(text: &[u8]) -> Result<CertificateDer<'static>, IdentityError> {
@@ -283,11 +297,26 @@ mod tests {
         assert_eq!(identity.certified, Certified { node: NodeId(7), role: Role::Worker, issued: Index(0x1234), expired: false });
         assert_eq!(identity.cluster, ClusterId(42));
         assert_eq!(identity.not_after, NOW + CERTIFICATE_LIFE);
-        let again =
-            Identity::from_pem(identity.certificate_pem().as_bytes(), identity.authority_pem().as_bytes(), identity.key_pem().as_bytes())
-                .unwrap();
+        let again = Identity::from_pem(identity.to_pem().as_bytes()).unwrap();
         assert_eq!(again.certificate, identity.certificate);
-        assert_eq!(again.key, identity.key);
+        assert_eq!((again.authority, again.key), (identity.authority, identity.key));
+    }
+
+    #[test]
+    fn a_key_and_a_certificate_that_do_not_belong_together_are_refused() {
+        let (certificate, key) = Authority::create(NOW).unwrap();
+        let authority = Authority::from_pem(&certificate, &key).unwrap();
+        let made = |node_key: NodeKey| {
+            let signed = authority.sign(&node_key.request_der().unwrap(), subject(), NOW).unwrap();
+            node_key.into_identity(signed, authority.certificate().clone()).unwrap().to_pem()
+        };
+        let (old, new) = (made(NodeKey::generate().unwrap()), made(NodeKey::generate().unwrap()));
+        let certificates = |text: &str| text.find("-----BEGIN CERTIFICATE").unwrap();
+        let mixed = [&new[..certificates(&new)], &old[certificates(&old)..]].concat();
+        let refused = |text: &str| Identity::from_pem(text.as_bytes()).err().unwrap().to_string();
+        assert!(refused(&mixed).contains("for another key"));
+        assert!(refused(&new[..certificates(&new)]).contains("0 certificates are there"));
+        assert!(refused(&new[certificates(&new)..]).contains("not a private key"));
     }
 
     #[test]
