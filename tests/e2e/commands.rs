@@ -63,12 +63,15 @@ fn logs_follow_and_begin_where_they_are_asked_to() {
     assert_eq!(node.ok(&["service", "logs", "--since", "2099-01-01T00:00:00Z", "lines"]), "");
     assert_eq!(node.ok(&["service", "logs", "--since", "1h", "--raw", "lines"]).lines().count(), 30);
     node.ok(&["service", "create", "--name", "web", "--replicas", "2", "-p", "8001:80", "rng"]);
+    wait_for("it answers", || node.http(8001, "/?round=before"));
+    wait_for("that is logged", || node.ok(&["service", "logs", "web"]).contains("round=before").then_some(()));
     let followed = Background::start(node.command(&["service", "logs", "-f", "--tail", "0", "web"]));
-    for round in 0..10 {
-        wait_for("it answers", || node.http(8001, &format!("/?round={round}")));
-    }
-    let line = followed.line_with("round=9");
-    assert!(line.contains("web.") && line.contains("GET /?round=9"), "{line}");
+    // Asked until it follows, and told from then on.
+    let line = wait_for("it is told", || {
+        node.http(8001, "/?round=now")?;
+        followed.line()
+    });
+    assert!(line.contains("web.") && line.contains("GET /?round=now"), "{line}");
     assert!(node.refused(&["service", "logs", "absent"]).contains("absent"));
 }
 

@@ -151,7 +151,8 @@ fn events_go_on_when_the_leader_dies_and_when_their_own_node_is_started_anew() {
         let nodes = witness.json(&["node", "ls"])?;
         nodes.as_array()?.iter().all(|node| node["manager_status"].is_string() && node["status"] == "ready").then_some(())
     });
-    let all = follow(witness, &[]);
+    // From before: the command may come to its node after what happens next.
+    let all = follow(witness, &["--since", "1h"]);
     other.ok(&["network", "create", "first"]);
     let first = event(&all, "created", "first");
     cluster.nodes[leader].kill();

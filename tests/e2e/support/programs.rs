@@ -92,6 +92,11 @@ impl Background {
         Background { child, lines }
     }
 
+    /// The next line, if it is there.
+    pub fn line(&self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     /// The next line that holds `text`, waited for; fails the test when the program ends without one.
     #[track_caller]
     pub fn line_with(&self, text: &str) -> String {
