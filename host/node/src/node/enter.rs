@@ -37,12 +37,15 @@ pub(super) async fn enter(env: &Env, dir: DataDir, start: Start) -> anyhow::Resu
     };
     let socket = member::listen(listen)?;
     if let Some(start) = making {
+        dir.must_be_empty()?;
+        // First, since the node exists as soon as it is made, and cannot start without them.
+        write_settings(dir.path(), &settings)?;
         make(env, &dir, &socket, start, &settings).await?;
     }
     let file = dir.node()?;
     settings.addresses.listen = file.listen;
     settings.addresses.advertise = file.advertise;
-    write_atomic(&dir.path().join(SETTINGS), &serde_json::to_vec_pretty(&settings)?)?;
+    write_settings(dir.path(), &settings)?;
     let member = Member::open(env, dir, socket).await?;
     info!(node = %file.node, role = %file.role, cluster = %file.cluster, listen = %file.listen, "opened");
     Ok((member, settings))
@@ -81,6 +84,10 @@ fn read_settings(folder: &Path) -> Result<Settings, DataDirError> {
     serde_json::from_slice(&text).map_err(|error| DataDirError::Damaged { path, reason: error.to_string() })
 }
 
+fn write_settings(folder: &Path, settings: &Settings) -> anyhow::Result<()> {
+    Ok(write_atomic(&folder.join(SETTINGS), &serde_json::to_vec_pretty(settings)?)?)
+}
+
 /// The machine's own name, for people.
 fn machine_hostname() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -101,5 +108,39 @@ impl PidFile {
 impl Drop for PidFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minicloud_core::state::Availability;
+
+    use super::*;
+    use crate::node::options::DnsDoor;
+
+    #[tokio::test]
+    async fn what_was_not_made_is_no_node_and_stands_in_nobody_s_way() {
+        let temp = tempfile::tempdir().unwrap();
+        let env = Env::real();
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let addresses = Addresses { listen: any, advertise: any, ingress: any.ip(), dns: DnsDoor::Off, port_offset: 0 };
+        let enter = |start| enter(&env, DataDir::lock(temp.path()).unwrap(), start);
+        let join =
+            Start::Join { addresses, availability: Availability::Active, manager: any, token: "none".into(), hostname: Some("a".into()) };
+        assert!(enter(join).await.err().unwrap().to_string().contains("--token"));
+        // As after a crash just before the node is there: the settings are, and are no node.
+        assert_eq!(read_settings(temp.path()).unwrap().hostname, "a");
+        assert!(enter(Start::Open).await.err().unwrap().to_string().contains("holds no node"));
+        let found = || Start::Found {
+            addresses,
+            availability: Availability::Active,
+            address_pool: "10.0.0.0/8".parse().unwrap(),
+            hostname: Some("b".into()),
+        };
+        let (member, _) = enter(found()).await.unwrap();
+        member.shutdown().await;
+        drop(member);
+        assert!(enter(found()).await.err().unwrap().to_string().contains("start it with"));
+        assert_eq!(read_settings(temp.path()).unwrap().hostname, "b");
     }
 }
