@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 
 use super::{compose, project, running, up};
-use crate::support::{Node, guest};
+use crate::support::{Node, guest, wait_for};
 
 /// A file of `first`, and of `second`, which waits for it.
 fn two(first: &str, condition: &str) -> String {
@@ -56,16 +56,19 @@ fn a_dependency_that_fails_again_and_again_ends_the_wait() {
 #[test]
 fn lines_are_shown_while_others_are_waited_for() {
     let component = guest("test-cli2").display().to_string();
-    let text = two("command: [sleep, '3000']", "service_completed_successfully")
+    let text = two("command: [await, /gate/open], volumes: ['./gate:/gate']", "service_completed_successfully")
         + &format!("  third: {{image: '{component}', command: [args, three]}}\n");
     let (cluster, file) = project(&text);
     let node = &cluster.nodes[0];
+    let gate = file.parent().unwrap().join("gate");
+    std::fs::create_dir(&gate).unwrap();
     let address = node.ip.to_string();
     let (mut child, lines) =
         super::foreground(node, &["compose", "-p", "coins", "-f", file.to_str().unwrap(), "up", "--address", &address]);
     let first = lines.recv_timeout(crate::support::PATIENCE).unwrap();
     assert!(first.starts_with("third-1") && first.contains("three"), "{first}");
-    assert!(running(node) == ["first-1"], "it is still waited for");
+    wait_for("only the one that is waited for is left", || (running(node) == ["first-1"]).then_some(()));
+    std::fs::write(gate.join("open"), "").unwrap();
     let second = lines.recv_timeout(crate::support::PATIENCE).unwrap();
     assert!(second.starts_with("second-1") && second.contains("two"), "{second}");
     assert!(child.wait().unwrap().success());
@@ -84,7 +87,7 @@ fn a_healthy_task_is_shown_so_and_the_newest_lines_are_those_of_a_replica() {
     up(node, &file, &["-d"]);
     let shown = compose(node, &["ps", "rng"]);
     assert!(shown.contains("(healthy)"), "{shown}");
-    crate::support::wait_for("two tasks have ended", || {
+    wait_for("two tasks have ended", || {
         let all = compose(node, &["logs", "--no-log-prefix", "again"]);
         (all.lines().count() >= 6).then_some(())
     });

@@ -39,6 +39,11 @@ fn run(words: &[&str]) -> Result<ExitCode, Box<dyn Error>> {
             std::thread::sleep(Duration::from_millis(ms.parse()?));
             print!("{}", std::fs::read_to_string(path)?);
         }
+        ["await", path] => {
+            while !std::fs::exists(path)? {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         ["size", path] => println!("{} bytes", std::fs::metadata(path)?.len()),
         ["rename", from, to] => std::fs::rename(from, to)?,
         ["write", path, text] => std::fs::write(path, format!("{text}\n"))?,
