@@ -201,6 +201,9 @@ fn what_is_wrong_in_a_file_starts_nothing() {
         "{later}"
     );
     assert!(!later.contains("created"), "{later}");
+    std::fs::write(&file, "services: {a: {image: rng}, b: {image: rng, depends_on: [a], deploy: {replicas: 3000000000}}}\n").unwrap();
+    let many = node.refused(&["compose", "-f", file_text, "up", "-d", "--address", &node.ip.to_string()]);
+    assert!(many.contains("service b: 3000000000 replicas") && many.contains("ask for at most") && !many.contains("created"), "{many}");
     assert!(!node.data_dir.exists(), "the node that was started for nothing is gone");
 }
 
@@ -306,4 +309,13 @@ fn what_a_refused_deployment_made_can_be_removed(node: &Node, path: &str) {
     node.ok(&["stack", "rm", "half"]);
     assert!(!node.ok(&["network", "ls"]).contains("half_"));
     assert!(node.refused(&["stack", "rm", "half"]).contains("there is no stack 'half'"));
+
+    // What no cluster could ever have is noticed before anything is made.
+    for (wrong, told) in [("rng, stop_grace_period: 90000h", "service later: "), ("no-such-image", "service later: there is no image")] {
+        let stack = format!("services:\n  rng: {{image: rng}}\n  later: {{depends_on: [rng], image: {wrong}}}\n");
+        std::fs::write(path, stack).unwrap();
+        let refused = node.refused(&["stack", "deploy", "-c", path, "half"]);
+        assert!(refused.contains(told), "{refused}");
+        assert!(node.ok(&["stack", "ls", "-q"]).is_empty() && !node.ok(&["network", "ls"]).contains("half_"));
+    }
 }

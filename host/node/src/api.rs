@@ -145,6 +145,7 @@ fn described() -> (Router<Arc<Context>>, utoipa::openapi::OpenApi) {
         .routes(routes!(service::list, service::create))
         .routes(routes!(service::scale))
         .routes(routes!(service::declare))
+        .routes(routes!(service::check))
         .routes(routes!(service::inspect, service::remove))
         .routes(routes!(service::update))
         .routes(routes!(service::rollback))

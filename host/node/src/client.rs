@@ -114,6 +114,11 @@ impl Client {
         self.send(Method::POST, "/v1/services/declare", service).await
     }
 
+    /// Refused when no such service could be made; networks, secrets and configs need not be there yet.
+    pub async fn check_service(&self, service: &CreateService) -> Result<Checked> {
+        self.send(Method::POST, "/v1/services/check", service).await
+    }
+
     pub async fn service(&self, service: &str) -> Result<ServiceDetail> {
         self.get(&format!("/v1/services/{}", segment(service))).await
     }

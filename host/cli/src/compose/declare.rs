@@ -1,5 +1,8 @@
 //! Networks, volumes, secrets, configs and services of a project, made as they are described; what is there is left.
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail};
+use futures::future::try_join_all;
 use ipnet::Ipv4Net;
 use minicloud_compose::{Health, Mode, MountSource, Probe, Project, Service, Update};
 use minicloud_core::spec::{FileKind, HealthProbe, Mount, MountKind};
@@ -64,6 +67,15 @@ async fn volumes(client: &Client, project: &Project) -> anyhow::Result<Vec<Made>
         made.push(Made::Volume(volume.name.clone()));
     }
     Ok(made)
+}
+
+/// Refuses what none of the services can be, before anything of the project is made.
+pub async fn check(client: &Client, project: &Project, images: &BTreeMap<String, Resolved>) -> anyhow::Result<()> {
+    let checked = project.services.iter().map(async |service| {
+        let request = request(service, &images[service.key.as_str()], &Names::default())?;
+        client.check_service(&request).await.with_context(|| format!("service {}", service.key))
+    });
+    try_join_all(checked).await.map(drop)
 }
 
 /// Makes the service as it is described.

@@ -1,4 +1,5 @@
 //! The image of a service: a name, a file, or what its build makes.
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -26,14 +27,24 @@ pub enum BuildWhen {
     Never,
 }
 
-/// The service's image, built or fetched where that is due. `pull`: when it is fetched, in place of what the file says.
-pub async fn resolve(
+/// The image of every service by its key: first of those that only have to be there, so that a wrong name costs no build.
+/// Those that are built are built one after the other, as each takes all cores.
+pub async fn resolve_all(
     client: &Client,
     project: &Project,
-    service: &Service,
     when: BuildWhen,
     pull: Option<Pull>,
-) -> anyhow::Result<Resolved> {
+) -> anyhow::Result<BTreeMap<String, Resolved>> {
+    let mut images = BTreeMap::new();
+    let (builds, named): (Vec<_>, Vec<_>) = project.services.iter().partition(|service| matches!(service.source, Source::Build(_)));
+    for service in named.into_iter().chain(builds) {
+        images.insert(service.key.clone(), resolve(client, project, service, when, pull).await?);
+    }
+    Ok(images)
+}
+
+/// The service's image, built or fetched where that is due. `pull`: when it is fetched, in place of what the file says.
+async fn resolve(client: &Client, project: &Project, service: &Service, when: BuildWhen, pull: Option<Pull>) -> anyhow::Result<Resolved> {
     let source = match &service.source {
         Source::Image(image) => {
             let found = named(client, &project.folder, image, pull.or(service.pull)).await;

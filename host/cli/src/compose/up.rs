@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use futures::future::{join_all, try_join_all};
-use minicloud_compose::{Condition, Mode, Project, Pull, Service, Source, Wanted, start_order};
+use minicloud_compose::{Condition, Mode, Project, Pull, Service, Wanted, start_order};
 use minicloud_node::api::types::{Outcome, UpdateService};
 use minicloud_node::client::Client;
 
@@ -134,7 +134,8 @@ impl Up {
             (_, true) => BuildWhen::Never,
             _ => BuildWhen::Missing,
         };
-        let images = images(client, project, when, self.pull.map(Pull::from)).await?;
+        let images = image::resolve_all(client, project, when, self.pull.map(Pull::from)).await?;
+        declare::check(client, project, &images).await?;
         let (made, names) = declare::surroundings(client, project).await?;
         for made in made {
             match made {
@@ -269,17 +270,6 @@ fn finish(node: &ProjectNode, client: &Client, project: &Project) -> anyhow::Res
         true => node.leave(&block_on(Rest::of(client, &project.name))?),
         false => Ok(()),
     }
-}
-
-/// The image of every service by its key: first of those that only have to be there, so that a wrong name costs no build.
-/// Those that are built are built one after the other, as each takes all cores.
-async fn images(client: &Client, project: &Project, when: BuildWhen, pull: Option<Pull>) -> anyhow::Result<BTreeMap<String, Resolved>> {
-    let mut images = BTreeMap::new();
-    let (builds, named): (Vec<_>, Vec<_>) = project.services.iter().partition(|service| matches!(service.source, Source::Build(_)));
-    for service in named.into_iter().chain(builds) {
-        images.insert(service.key.clone(), image::resolve(client, project, service, when, pull).await?);
-    }
-    Ok(images)
 }
 
 /// Characters of the longest name of a task whose lines are shown.

@@ -71,6 +71,8 @@ impl Deploy {
     }
 
     async fn deploy(&self, client: &Client, project: &Project) -> anyhow::Result<()> {
+        let images = image::resolve_all(client, project, BuildWhen::Never, None).await?;
+        declare::check(client, project, &images).await?;
         let (made, names) = declare::surroundings(client, project).await?;
         for made in made {
             match made {
@@ -85,8 +87,7 @@ impl Deploy {
         let mut failures = Vec::new();
         for wave in start_order(&project.services)? {
             let declared = wave.iter().map(async |service| {
-                let image = image::resolve(client, project, service, BuildWhen::Never, None).await?;
-                let declared = declare::service(client, service, &image, &names).await?;
+                let declared = declare::service(client, service, &images[service.key.as_str()], &names).await?;
                 warn(&declared.warnings);
                 let doing = match declared.outcome {
                     Outcome::Created => "Creating",

@@ -13,6 +13,13 @@ pub(super) const NETWORK_NAMES_RESERVED: [&str; 2] = ["minicloud", "localhost"];
 /// Names that mean something else to a resolver.
 const SERVICE_NAMES_RESERVED: [&str; 2] = ["localhost", "tasks"];
 
+impl ServiceSpec {
+    /// Whether a service may be so, apart from the rest of the cluster.
+    pub fn check(&self) -> Result<(), Rejection> {
+        service(self)
+    }
+}
+
 pub(super) fn service(spec: &ServiceSpec) -> Result<(), Rejection> {
     let name = &spec.name;
     self::name("service", name)?;

@@ -24,7 +24,7 @@ use super::types::{
 use super::{Context, State, task, transfer};
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
-pub use declare::{__path_declare, declare};
+pub use declare::{__path_check, __path_declare, check, declare};
 use progress::{desired_tasks, job_count};
 
 #[utoipa::path(

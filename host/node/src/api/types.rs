@@ -22,7 +22,7 @@ use minicloud_core::id::Index;
 
 pub use change::{HealthChange, RestartChange, UpdateConfigChange};
 pub use cluster::{Info, JoinToken, LeaderSummary, ManagerSummary, Version};
-pub use declared::{Declared, Outcome};
+pub use declared::{Checked, Declared, Outcome};
 pub use event::{EventLine, EventQuery};
 pub use file::{Base64, CreateFile, DeclaredFile, FileDetail, FileSummary, FileUse, UpdateFile};
 pub use image::{ImageDetail, ImageName, ImageSummary, ImportImage, PrunedImages, RemovedImage, TagImage, Transfer, TransferImage};

@@ -1,6 +1,6 @@
 use minicloud_core::spec::{PublishMode, PublishedPort};
 use minicloud_core::task::TaskState;
-use minicloud_node::api::types::{CreateVolume, ErrorKind, Mode, ScaleServices, UpdateService};
+use minicloud_node::api::types::{CreateService, CreateVolume, ErrorKind, Mode, ScaleServices, UpdateService};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -140,5 +140,21 @@ async fn volumes_are_made_mounted_and_kept_while_in_use() {
     // A new one of that name is another one.
     world.client.create_volume(&CreateVolume { name: "data".into(), ..Default::default() }).await.unwrap();
     assert_ne!(world.client.volume("data").await.unwrap().summary.id, volume.summary.id);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_checked_before_anything_that_it_needs_is_there() {
+    let world = World::new().await;
+    let client = &world.client;
+    let service = echo("web", &["later"]);
+    let checked = client.check_service(&service).await.unwrap();
+    assert_eq!(checked.image, client.image("echo").await.unwrap().summary.digest);
+    assert!(message(client.create_service(&service).await).contains("'later'"));
+    let many = CreateService { replicas: Some(3_000_000_000), ..service.clone() };
+    assert!(message(client.check_service(&many).await).contains("3000000000 replicas of 'web' are too many"));
+    let absent = CreateService { image: "absent".into(), ..service };
+    assert!(message(client.check_service(&absent).await).contains("'absent'"));
+    assert_eq!(client.services().await.unwrap(), []);
     world.end().await;
 }

@@ -5,11 +5,26 @@ use minicloud_core::id::ServiceId;
 
 use super::super::error::ApiError;
 use super::super::extract::Body;
-use super::super::types::{CreateService, Declared, ErrorBody, Outcome};
+use super::super::types::{Checked, CreateService, Declared, ErrorBody, Outcome};
 use super::super::{State, transfer};
 use super::spec;
 use crate::cluster::ProposeError;
 use crate::limits::API_STALE_TRIES_MAX;
+
+#[utoipa::path(
+    post,
+    path = "/v1/services/check",
+    tag = "services",
+    summary = "Whether a service could be made as described, once its networks, secrets and configs are there",
+    request_body = CreateService,
+    responses((status = 200, body = Checked), (status = "default", body = ErrorBody, description = "Refused or failed, and why"))
+)]
+pub async fn check(api: State, Body(request): Body<CreateService>) -> Result<Json<Checked>, ApiError> {
+    let (image, defaults, _) = transfer::resolve(&api, &request.image, request.image_name.as_deref()).await?;
+    let digest = image.digest;
+    spec::alone(request, image, defaults)?.check()?;
+    Ok(Json(Checked { image: digest }))
+}
 
 #[utoipa::path(
     post,

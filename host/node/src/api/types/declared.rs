@@ -3,6 +3,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use minicloud_core::id::ServiceId;
+use minicloud_core::spec::Digest;
+
+/// `POST /v1/services/check`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Checked {
+    /// The component that it would run.
+    pub image: Digest,
+}
 
 /// `POST /v1/services/declare`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
