@@ -82,12 +82,28 @@ impl Random for SystemRandom {
 
 struct FileDisk;
 
+/// Makes a database that is there whole or not at all: one whose making was cut off would be refused for ever.
+fn create_whole(path: &Path, builder: &mut Builder) -> Result<(), DatabaseError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error| DatabaseError::Storage(redb::StorageError::Io(error));
+    let new = path.with_extension("new");
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    drop(options.write(true).create_new(true).mode(0o600).open(&new).map_err(failed)?);
+    drop(builder.create(&new)?);
+    std::fs::rename(&new, path).map_err(failed)?;
+    let folder = path.parent().map_or_else(|| Ok(()), |folder| std::fs::File::open(folder)?.sync_all());
+    folder.map_err(failed)
+}
+
 impl Disk for FileDisk {
     fn open(&self, path: &Path, builder: &mut Builder) -> Result<Database, DatabaseError> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut options = std::fs::OpenOptions::new();
-        let created = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        drop(created.map_err(|error| DatabaseError::Storage(redb::StorageError::Io(error)))?);
+        if !path.exists() {
+            create_whole(path, builder)?;
+        }
         builder.create(path)
     }
 
@@ -95,5 +111,23 @@ impl Disk for FileDisk {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(writer))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_whose_making_was_cut_off_is_made_anew() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        std::fs::write(folder.path().join("state.new"), [0; 4096]).unwrap();
+        drop(FileDisk.open(&path, &mut Builder::new()).unwrap());
+        drop(FileDisk.open(&path, &mut Builder::new()).unwrap());
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(files, ["state.redb"]);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
