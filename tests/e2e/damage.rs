@@ -171,6 +171,29 @@ fn what_is_no_component_is_refused_and_what_cannot_run_says_why() {
     }
 }
 
+/// As after an attempt that was cut off, in the folder of a node that left its volumes there.
+fn remains_are_in_nobody_s_way(node: &Node, listen: &str, token: &str, nobody: &str) {
+    let kept = node.data_dir.join("volumes/db/kept");
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, "kept").unwrap();
+    std::fs::write(node.data_dir.join("settings.json"), "{").unwrap();
+    std::fs::create_dir(node.data_dir.join("identity")).unwrap();
+    assert!(one_error(node, &["start"]).contains(" init'"));
+    one_error(node, &["join", "--listen-addr", listen, "--token", token, nobody]);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "kept", "a join that failed takes no volume with it");
+    std::fs::write(node.data_dir.join("settings.json"), "{").unwrap();
+    node.ok(&["init", "--listen-addr", listen]);
+    assert!(one_error(node, &["join", "--listen-addr", listen, "--token", token, nobody]).contains("a node runs in"));
+    node.ok(&["stop"]);
+    assert!(one_error(node, &["init", "--listen-addr", listen]).contains("there is a node in"));
+    node.ok(&["start"]);
+    node.ok(&["leave", "--force"]);
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "kept");
+    std::fs::write(node.data_dir.join("letter.txt"), "").unwrap();
+    assert!(one_error(node, &["init", "--listen-addr", listen]).contains("letter.txt"));
+    std::fs::remove_dir_all(&node.data_dir).unwrap();
+}
+
 #[test]
 fn who_may_not_enter_is_told_what_to_do() {
     let mut cluster = Cluster::found();
@@ -202,6 +225,7 @@ fn who_may_not_enter_is_told_what_to_do() {
     let taken = one_error(&stranger, &["init", "--listen-addr", &manager]);
     assert!(taken.contains(&manager), "an address in use: {taken}");
     assert!(!stranger.data_dir.exists(), "an init that failed leaves nothing behind");
+    remains_are_in_nobody_s_way(&stranger, &listen, &new, &cluster.address(51).to_string());
     assert!(one_error(node, &["init", "--listen-addr", &listen]).contains("--data-dir"));
     assert!(one_error(node, &["start"]).contains("runs already"));
     let live = one_error(node, &["node", "rm", "node2"]);

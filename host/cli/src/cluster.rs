@@ -3,6 +3,7 @@ mod further;
 mod info;
 mod join_token;
 mod leave;
+pub mod remains;
 mod version;
 
 use std::net::IpAddr;
@@ -97,7 +98,7 @@ impl Init {
             address_pool: self.default_addr_pool,
             hostname: self.hostname,
         };
-        let running = launch(&folder, start, self.foreground, Creates::Folder)?;
+        let running = launch(&folder, start, self.foreground, Creates::Cluster)?;
         if let Some(client) = running {
             print_founded(choice, &folder, &client)?;
         }
@@ -138,7 +139,7 @@ impl Join {
             token: self.token,
             hostname: self.hostname,
         };
-        let running = launch(&folder, start, self.foreground, Creates::Folder)?;
+        let running = launch(&folder, start, self.foreground, Creates::Member)?;
         if let Some(client) = running {
             let info = block_on(client.info())?;
             say!("This node ({}) joined the cluster as a {}.", info.node_id, info.role);
@@ -227,20 +228,22 @@ fn is_free(folder: &Path) -> bool {
 /// A second `init` or `join` on one machine is told the command that works.
 fn refuse_existing(choice: &Choice, folder: &Path, further: impl Fn() -> String) -> anyhow::Result<()> {
     let shown = folder.display();
-    if !holds_node(folder) {
-        return Ok(());
-    }
     if data_dir::process_lives(folder) {
         bail!("a node runs in {shown} already; for a further node on this machine: {}", further());
     }
-    let start = format!("{}{} start", program(), choice.flag(folder));
-    bail!("{shown} is not empty; if it holds a node, start that with '{start}'; for a further node on this machine: {}", further())
+    if holds_node(folder) {
+        let start = format!("{}{} start", program(), choice.flag(folder));
+        bail!("there is a node in {shown} already; start it with '{start}'; for a further node on this machine: {}", further());
+    }
+    remains::make_room(folder)
 }
 
-/// Whether a start makes the data directory, and so takes it away again when it fails.
+/// What a start makes, and so takes away again when it fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Creates {
-    Folder,
+    Cluster,
+    /// A node of a cluster that counts on it once it is made.
+    Member,
     Nothing,
 }
 
@@ -255,13 +258,19 @@ pub fn launch(folder: &Path, start: NodeStart, foreground: bool, creates: Create
     let request = DaemonRequest { data_dir: folder.to_owned(), start };
     let outcome = if foreground { daemon::foreground(request) } else { daemon::spawn(&request) };
     let outcome = outcome.map_err(|error| with_last_words(error, folder));
+    let is_made = holds_node(folder);
     if foreground || outcome.is_err() {
         data_dir::unregister(folder);
     }
-    if outcome.is_err() && creates == Creates::Folder {
-        clear(folder, existed);
+    match creates {
+        Creates::Member if is_made => outcome
+            .with_context(|| format!("this node belongs to the cluster now; go on with '{}{} start'", program(), data_dir::flag(folder)))?,
+        Creates::Cluster | Creates::Member if outcome.is_err() => {
+            clear(folder, existed);
+            outcome?;
+        }
+        _ => outcome?,
     }
-    outcome?;
     if foreground { Ok(None) } else { Ok(Some(block_on(Client::connect_data_dir(folder))?)) }
 }
 
@@ -278,12 +287,10 @@ fn with_last_words(error: anyhow::Error, folder: &Path) -> anyhow::Error {
     }
 }
 
-/// A node that could not be made leaves nothing behind that would stop the next attempt.
+/// A node that could not be made leaves nothing behind.
 fn clear(folder: &Path, existed: bool) {
-    for entry in entries(folder) {
-        let _ = remove(&entry);
-    }
-    if !existed {
+    // What a process holds is its own, such as that of another `init` which was faster.
+    if remains::clear(folder).is_ok() && !existed {
         let _ = std::fs::remove_dir(folder);
     }
 }

@@ -30,7 +30,10 @@ pub fn not_running(folder: &Path, flag: &str) -> String {
 /// Folder of the volumes in a data directory; it stays when the node leaves its cluster.
 pub const VOLUMES: &str = "volumes";
 
-/// Whether a node was made in `folder`: there is more than the volumes of one that left.
+/// Written last when a node is made: without it there is none.
+pub const NODE_FILE: &str = "node.json";
+
+/// Whether a node was made in `folder`.
 pub fn holds_node(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != VOLUMES))
+    folder.join(NODE_FILE).is_file()
 }

@@ -53,7 +53,12 @@ pub fn spawn(request: &DaemonRequest) -> anyhow::Result<()> {
     if let Some(stdout) = child.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
-    match serde_json::from_str(&line) {
+    let announced = serde_json::from_str(&line);
+    if !matches!(announced, Ok(Announcement::Ready)) {
+        // Nothing is to be waited for in it, and it lets go of its folder only with its end.
+        let _ = child.kill().and_then(|()| child.wait());
+    }
+    match announced {
         Ok(Announcement::Ready) => Ok(()),
         Ok(Announcement::Error(message)) => bail!(message),
         Err(_) => bail!("the node ended before it was ready; its log says why: {}", log_path.display()),

@@ -54,10 +54,15 @@ impl Choice {
 
     /// ` --data-dir DIR` where a printed command needs it.
     pub fn flag(&self, folder: &Path) -> String {
-        match default_folder() {
-            Ok(default) if default == folder => String::new(),
-            _ => format!(" --data-dir {}", shell_word(&folder.display().to_string())),
-        }
+        flag(folder)
+    }
+}
+
+/// See [`Choice::flag`].
+pub fn flag(folder: &Path) -> String {
+    match default_folder() {
+        Ok(default) if default == folder => String::new(),
+        _ => format!(" --data-dir {}", shell_word(&folder.display().to_string())),
     }
 }
 

@@ -120,7 +120,7 @@ fn refuse_second(folder: &Path) -> anyhow::Result<()> {
     if nodes::any_lives(folder) {
         bail!("a demo runs already in {}; end it with '{} demo --stop'", folder.display(), program());
     }
-    if folder.exists() && !nodes::is_demo(folder) {
+    if folder.exists() && !nodes::is_demo(folder) && !nodes::is_empty(folder) {
         bail!("{} exists and holds no demo; choose another folder with --data-dir", folder.display());
     }
     Ok(())

@@ -2,8 +2,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::remains::is_free;
 use crate::address::NODE_PORT;
-use crate::connect::holds_node;
 use crate::data_dir::shell_word;
 
 /// Most nodes that are looked for beside the first.
@@ -12,7 +12,7 @@ const NODES_MAX: u8 = 250;
 /// A folder that is free, and the number of the node that it would be.
 fn free(folder: &Path) -> (u8, PathBuf) {
     let name = |number: u8| PathBuf::from(format!("{}-{number}", folder.display()));
-    let number = (2..NODES_MAX).find(|number| !holds_node(&name(*number))).unwrap_or(NODES_MAX);
+    let number = (2..NODES_MAX).find(|number| is_free(&name(*number))).unwrap_or(NODES_MAX);
     (number, name(number))
 }
 
@@ -49,7 +49,8 @@ mod tests {
             join("mc", &folder, "T", manager),
             format!("mc --data-dir {shown}-2 join --listen-addr 127.0.0.2:2400 --token T 127.0.0.1:2400")
         );
-        std::fs::create_dir_all(base.path().join("n-2/logs")).unwrap();
+        std::fs::create_dir(base.path().join("n-2")).unwrap();
+        std::fs::write(base.path().join("n-2/node.json"), "").unwrap();
         assert_eq!(init("mc", &folder), format!("mc --data-dir {shown}-3 init --listen-addr 127.0.0.3:2377"));
         let elsewhere = join("mc", &folder, "T", "192.0.2.7:2377".parse().unwrap());
         assert_eq!(

@@ -3,6 +3,7 @@
 //! A node that was started for a project is marked by a file in its folder, so that `down` ends and removes no other; and
 //! it does that only when nothing else was put on it meanwhile: see [`Rest`].
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -12,8 +13,8 @@ use minicloud_node::node::{Addresses, Start};
 
 use super::rest::Rest;
 use crate::address;
-use crate::cluster::{Creates, end_node, launch};
-use crate::connect::holds_node;
+use crate::cluster::{Creates, end_node, launch, remains};
+use crate::connect::{NODE_FILE, holds_node};
 use crate::data_dir::{self, Choice, process_id, process_lives};
 
 /// Stands in the folder of a node that was started for a project.
@@ -71,21 +72,30 @@ impl ProjectNode {
         }
         let client = match holds_node(&node.folder) {
             true => launch(&node.folder, Start::Open, false, Creates::Nothing)?,
-            false => launch(&node.folder, founding(address.unwrap_or(Ipv4Addr::LOCALHOST.into()))?, false, Creates::Folder)?,
+            false => {
+                let existed = node.folder.is_dir();
+                let founding = founding(address.unwrap_or(Ipv4Addr::LOCALHOST.into()))?;
+                node.make_folder()?;
+                launch(&node.folder, founding, false, Creates::Cluster).inspect_err(|_| {
+                    // Empty by now.
+                    let _ = if existed { Ok(()) } else { std::fs::remove_dir(&node.folder) };
+                })?
+            }
         };
         let client = client.context("the node was started in the background")?;
-        Ok((ProjectNode { ..node }.mark()?, client))
+        Ok((node, client))
     }
 
     fn marked(&self) -> anyhow::Result<ProjectNode> {
         Ok(ProjectNode { folder: self.folder.clone(), own: is_own(&self.folder) })
     }
 
-    fn mark(self) -> anyhow::Result<ProjectNode> {
-        if self.own {
-            std::fs::write(self.folder.join(MARK), "")?;
-        }
-        Ok(self)
+    /// With the mark, before there is a node: one that nobody waited for is the project's own too.
+    fn make_folder(&self) -> anyhow::Result<()> {
+        remains::make_room(&self.folder)?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.and_then(|()| std::fs::write(self.folder.join(MARK), ""))
+            .with_context(|| format!("the folder {} cannot be made", self.folder.display()))
     }
 
     pub fn is_own(&self) -> bool {
@@ -137,6 +147,7 @@ impl ProjectNode {
     /// Removes a node of the project's own that was ended.
     fn remove(&self) -> anyhow::Result<()> {
         if self.own && is_own(&self.folder) && !self.runs() {
+            let _ = std::fs::remove_file(self.folder.join(NODE_FILE));
             std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))?;
         }
         Ok(())

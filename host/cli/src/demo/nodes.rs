@@ -135,6 +135,10 @@ pub fn is_demo(folder: &Path) -> bool {
     folder.join(MARK).is_file()
 }
 
+pub fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
 fn node_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
@@ -158,6 +162,8 @@ pub fn remove(folder: &Path) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         crate::data_dir::unregister(&node);
+        // Before the folder with its mark, so that what is left after a crash is a demo still.
+        let _ = std::fs::remove_dir_all(&node);
     }
     let _ = std::fs::remove_dir_all(folder);
 }
