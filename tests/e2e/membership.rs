@@ -72,7 +72,7 @@ fn nodes_are_promoted_and_demoted_while_the_cluster_is_written_to() {
 
     let writer = Writer::start(first, "growing");
     assert!(first.ok(&["node", "promote", "node2", "node3"]).contains("node3 is a manager now"));
-    assert_eq!(managers(first).unwrap(), ["leader", "reachable", "reachable"]);
+    wait_for_three_managers(first);
     written.extend(writer.stop());
     assert_eq!(task_on(second, "node2"), tasks.0, "its task ran on");
 
@@ -87,11 +87,7 @@ fn nodes_are_promoted_and_demoted_while_the_cluster_is_written_to() {
     let leader = &cluster.nodes[leader];
     follower.kill();
     follower.ok(&["start"]);
-    wait_for("all three are managers", || {
-        let mut all = managers(leader)?;
-        all.sort();
-        (all == ["leader", "reachable", "reachable"]).then_some(())
-    });
+    wait_for_three_managers(leader);
 
     let writer = Writer::start(leader, "shrinking");
     leader.ok(&["node", "demote", "node1"]);
@@ -116,6 +112,16 @@ fn nodes_are_promoted_and_demoted_while_the_cluster_is_written_to() {
     wait_for("it is ready", || leader.json(&["node", "ls"])?.as_array()?.iter().all(|node| node["status"] == "ready").then_some(()));
     leader.ok(&["node", "promote", name]);
     wait_for_managers_of(leader, 2);
+}
+
+/// One of them leads, whichever it is.
+#[track_caller]
+fn wait_for_three_managers(node: &Node) {
+    wait_for("all three are managers", || {
+        let mut all = managers(node)?;
+        all.sort();
+        (all == ["leader", "reachable", "reachable"]).then_some(())
+    });
 }
 
 fn wait_for_managers_of(node: &Node, count: usize) {

@@ -209,12 +209,19 @@ impl Cluster {
     /// Whether the node is in the log's membership, and the rest can do without it. The leader hands over first when
     /// it is itself.
     async fn may_leave(&self, node: NodeId) -> Result<bool, Failed> {
-        let managers = self.managers_here();
-        if !managers.iter().any(|manager| manager.node == node) {
-            return Ok(false);
-        }
-        if let Some(rejection) = quorum_after_removal(&managers, node) {
-            return Err(Failed::Rejected(rejection));
+        // A leader that is new has heard from nobody yet: what it hears within the window counts.
+        let deadline = Instant::now() + REACHABLE_WINDOW;
+        loop {
+            let managers = self.managers_here();
+            if !managers.iter().any(|manager| manager.node == node) {
+                return Ok(false);
+            }
+            let is_last = !managers.iter().any(|manager| manager.voter && manager.node != node);
+            match quorum_after_removal(&managers, node) {
+                None => break,
+                Some(rejection) if is_last || Instant::now() >= deadline => return Err(Failed::Rejected(rejection)),
+                Some(_) => sleep(PROPOSE_RETRY_DELAY).await,
+            }
         }
         if node == self.shared.peers.local().node() {
             self.hand_over().await?;
