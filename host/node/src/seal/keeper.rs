@@ -41,6 +41,11 @@ impl SealKeys {
         self.lock().get(fingerprint).cloned()
     }
 
+    /// A key that is kept, whichever.
+    pub fn any(&self) -> Option<SealKey> {
+        self.lock().values().next().cloned()
+    }
+
     /// Keeps a key; it is on disk when this returns.
     pub fn keep(&self, key: &SealKey) -> Result<(), DataDirError> {
         let mut keys = self.lock();

@@ -108,7 +108,8 @@ impl SealKeys {
             Ok(None) => {}
         }
         let replaces = state.cluster.as_ref().and_then(|cluster| cluster.seal_key);
-        let key = SealKey::generate(random);
+        // One that an earlier attempt kept is as good as a new one, of which each attempt would leave another.
+        let key = self.any().unwrap_or_else(|| SealKey::generate(random));
         self.keep(&key)?;
         let others = managers(peers, &state);
         let asked = others.iter().map(|manager| {
