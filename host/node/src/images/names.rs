@@ -1,6 +1,6 @@
 //! The names that users gave to components on this node, in one file that is replaced whole.
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -8,6 +8,7 @@ use minicloud_core::spec::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::{ImageDefaults, Reference, lock};
+use crate::data_dir::write_atomic;
 
 /// Names of one node.
 const NAMES_MAX: usize = 10_000;
@@ -85,11 +86,7 @@ impl Names {
         let mut changed = named.clone();
         let outcome = change(&mut changed)?;
         let text = serde_json::to_vec_pretty(&changed).map_err(io::Error::other)?;
-        let new = self.path.with_extension("json.new");
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
+        write_atomic(&self.path, &text).map_err(io::Error::other)?;
         *named = changed;
         Ok(outcome)
     }

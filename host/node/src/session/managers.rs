@@ -9,7 +9,9 @@ use std::path::Path;
 
 use minicloud_core::id::NodeId;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
+use crate::data_dir::write_atomic;
 use crate::limits::SESSION_REDIRECTS_MAX;
 
 /// A manager as far as it is known: before the first view only by its address.
@@ -101,17 +103,26 @@ impl Managers {
     }
 }
 
-/// The managers that the node wrote down in an earlier life; none when there is no file, or none that reads.
+/// The managers that the node wrote down in an earlier life; none when there is no file. One that does not read is passed
+/// over: the node may still know others.
 pub(super) fn load(file: &Path) -> Vec<Manager> {
-    std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    let read = std::fs::read(file).and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::other));
+    match read {
+        Ok(managers) => managers,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            warn!(file = %file.display(), %error, "the managers that were written down cannot be read");
+            Vec::new()
+        }
+    }
 }
 
 /// Replaces the file in one piece.
 pub(super) async fn store(file: &Path, managers: &[Manager]) -> io::Result<()> {
     let bytes = serde_json::to_vec(managers).map_err(io::Error::other)?;
-    let fresh = file.with_extension("new");
-    tokio::fs::write(&fresh, bytes).await?;
-    tokio::fs::rename(&fresh, file).await
+    let file = file.to_owned();
+    let written = tokio::task::spawn_blocking(move || write_atomic(&file, &bytes)).await;
+    written.map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 #[cfg(test)]
