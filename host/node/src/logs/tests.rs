@@ -173,7 +173,7 @@ async fn a_log_is_found_again_after_a_restart_and_a_cut_line_is_passed_over() {
     fixture.logs.flush().await;
     let path = file::current(fixture.directory.path(), TASK);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes.extend_from_slice(b"{\"at_ms\":2,\"str\n");
+    bytes.extend_from_slice(b"{\"at_ms\":2,\"str");
     std::fs::write(&path, bytes).unwrap();
     let again = Logs::open(fixture.directory.path(), fixture.clock.clone()).unwrap();
     again.sink(TASK)(LogStream::Stderr, b"second, without end");

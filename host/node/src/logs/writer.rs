@@ -3,6 +3,7 @@
 //! A task with something to write stands in the queue once, so the queue is as long as there are tasks at most.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -106,6 +107,10 @@ impl Thread {
         let length = file.metadata()?.len();
         self.unswept_bytes += bytes.len() as u64;
         self.unswept_files += usize::from(length == 0);
+        if length > 0 && !ends_a_line(&file, length)? {
+            // A crash or a full disk cut the last line: what follows is not to be lost with it.
+            file.write_all(b"\n")?;
+        }
         if length > 0 && length + bytes.len() as u64 > LOG_FILE_BYTES_MAX {
             file = log.rotations.rotate(|| {
                 fs::rename(&path, file::rotated(&self.directory, log.task))?;
@@ -117,7 +122,13 @@ impl Thread {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    OpenOptions::new().read(true).append(true).create(true).open(path)
+}
+
+fn ends_a_line(file: &File, length: u64) -> io::Result<bool> {
+    let mut last = [0];
+    file.read_exact_at(&mut last, length - 1)?;
+    Ok(last == *b"\n")
 }
 
 fn notice(lines: &[LogRecord], dropped: u64) -> LogRecord {
