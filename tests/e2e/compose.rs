@@ -71,7 +71,7 @@ fn a_project_lives_from_up_to_down() {
     assert_eq!(compose(node, &["logs", "--tail", "1", "--no-log-prefix", "worker"]).lines().count(), 2);
 
     up(node, &file, &["-d"]);
-    assert_eq!(running(node).len(), 5, "without --scale the file says how many");
+    wait_for("without --scale the file says how many", || (running(node).len() == 5).then_some(()));
     compose(node, &["stop", "worker"]);
     assert_eq!(running(node), ["hasher-1", "redis-1", "rng-1", "webui-1"]);
     compose(node, &["stop"]);

@@ -57,7 +57,7 @@ fn a_service_waits_until_those_it_needs_are_well() {
     std::fs::write(&file, text("/")).unwrap();
     up(node, &file, &["-d"]);
     wait_for("the second one runs", || compose(node, &["logs", "after"]).contains("[\"well\"]").then_some(()));
-    assert_eq!(running(node), ["rng-1"]);
+    wait_for("only what goes on is left", || (running(node) == ["rng-1"]).then_some(()));
     compose(node, &["down"]);
 }
 

@@ -90,7 +90,7 @@ async fn an_instance_that_traps_answers_500_and_is_replaced() {
         assert_eq!((status, text(&body)), (200, format!("GET / on {name} request 1\n")));
         eventually("the trap in the log", || service.log.text().contains("unreachable")).await;
         assert_eq!(service.task.exit(), None);
-        assert_eq!(service.task.usage().active, 0);
+        eventually("no request to be left", || service.task.usage().active == 0).await;
     }
 }
 
@@ -179,7 +179,7 @@ async fn a_stop_ends_after_the_grace_period() {
     eventually("the request to be in the guest", || service.task.usage().active == 1).await;
     let began = Instant::now();
     assert_eq!(service.task.stop(Duration::from_millis(600)).await, Exit::Stopped);
-    assert!((600..2000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!((600..10_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     assert!(asked.await.is_err(), "a request was answered after the end");
 }
 

@@ -34,7 +34,7 @@ async fn a_drain_has_an_end() {
     let node = Node::new();
     let task = node.run("task", LIFECYCLE, &["drain", "3600000"]).await;
     eventually("it to listen", || task.log.text().contains("stopping: false")).await;
-    assert_eq!(task.task.stop(Duration::from_millis(200)).await, Exit::Stopped);
+    assert_eq!(task.task.stop(Duration::from_secs(2)).await, Exit::Stopped);
     assert_eq!(task.log.lines(), ["stopping: false", "stopping: true"], "it heard of it");
 }
 

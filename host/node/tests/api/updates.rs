@@ -11,8 +11,9 @@ fn args(words: &[&str]) -> UpdateService {
     UpdateService { args: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..Default::default() }
 }
 
+/// Its monitor is far longer than a task takes to fail, on a busy machine too.
 fn on_failure(action: &str) -> UpdateConfigChange {
-    serde_json::from_value(serde_json::json!({ "failure_action": action, "monitor_ms": 300 })).unwrap()
+    serde_json::from_value(serde_json::json!({ "failure_action": action, "monitor_ms": 2000 })).unwrap()
 }
 
 /// The lines of a watch, from now to its end.
