@@ -78,7 +78,8 @@ impl Room {
         // On a terminal it shows none either.
         std::fs::write(home.path().join(".curlrc"), "no-progress-meter\n").unwrap();
         let mut shell = Command::new("unshare");
-        shell.args(walls()).args(["bash", "--noprofile", "--norc"]);
+        // Tests that run in the background of a script have Ctrl-C ignored, and a shell cannot take that back.
+        shell.args(walls()).args(["env", "--default-signal=INT", "bash", "--noprofile", "--norc"]);
         furnish(&mut shell, home.path(), &programs);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut shell = shell.spawn().unwrap();
