@@ -3,6 +3,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use minicloud_node::client::{Client, ClientError};
+use minicloud_node::data_dir;
 
 use crate::data_dir::{Choice, program};
 
@@ -30,10 +31,7 @@ pub fn not_running(folder: &Path, flag: &str) -> String {
 /// Folder of the volumes in a data directory; it stays when the node leaves its cluster.
 pub const VOLUMES: &str = "volumes";
 
-/// Written last when a node is made: without it there is none.
-pub const NODE_FILE: &str = "node.json";
-
 /// Whether a node was made in `folder`.
 pub fn holds_node(folder: &Path) -> bool {
-    folder.join(NODE_FILE).is_file()
+    folder.join(data_dir::NODE).is_file()
 }

@@ -27,7 +27,8 @@ use crate::quic::ResetKey;
 use crate::seal::SealKeys;
 
 const LOCK: &str = "minicloud.lock";
-const NODE: &str = "node.json";
+/// Written last when a node is made: without it there is none.
+pub const NODE: &str = "node.json";
 const IDENTITY: &str = "identity";
 const RAFT: &str = "raft";
 /// Of the identity: key, certificate and authority.

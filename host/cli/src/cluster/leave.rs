@@ -3,9 +3,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
+use minicloud_node::data_dir::NODE;
 
 use super::{block_on, entries, remove, wait_for_end};
-use crate::connect::{self, NODE_FILE, VOLUMES};
+use crate::connect::{self, VOLUMES};
 use crate::data_dir::{Choice, process_id};
 use crate::output::say;
 
@@ -40,7 +41,7 @@ impl Leave {
 fn forget(folder: &Path) -> anyhow::Result<bool> {
     let volumes = folder.join(VOLUMES);
     let kept = !entries(&volumes).is_empty();
-    let _ = std::fs::remove_file(folder.join(NODE_FILE));
+    let _ = std::fs::remove_file(folder.join(NODE));
     for entry in entries(folder).iter().filter(|entry| !(kept && **entry == volumes)) {
         remove(entry).with_context(|| format!("this node left the cluster, but {} cannot be removed", entry.display()))?;
     }
@@ -61,7 +62,7 @@ mod tests {
         let data = folder.path().join("n1");
         std::fs::create_dir_all(data.join("volumes/db")).unwrap();
         std::fs::create_dir(data.join("logs")).unwrap();
-        std::fs::write(data.join(NODE_FILE), "").unwrap();
+        std::fs::write(data.join(NODE), "").unwrap();
         assert!(holds_node(&data));
         assert!(forget(&data).unwrap());
         assert!(data.join("volumes/db").is_dir() && !holds_node(&data));

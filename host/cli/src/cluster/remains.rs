@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use minicloud_node::data_dir::DataDir;
+use minicloud_node::data_dir::{DataDir, NODE};
 
 use super::{entries, remove};
-use crate::connect::{NODE_FILE, VOLUMES, holds_node};
+use crate::connect::{VOLUMES, holds_node};
 use crate::data_dir::process_lives;
 
 /// What a node makes in its data directory, and what stands there for it, beside its volumes.
@@ -20,7 +20,7 @@ const OF_A_NODE: [&str; 13] = [
     "minicloud.log",
     "minicloud.pid",
     "minicloud.sock",
-    NODE_FILE,
+    NODE,
     "raft",
     "settings.json",
     VOLUMES,
@@ -46,7 +46,7 @@ pub fn make_room(folder: &Path) -> anyhow::Result<()> {
 /// rest alone is no node.
 pub fn clear(folder: &Path) -> anyhow::Result<()> {
     let _held = DataDir::lock(folder)?;
-    for entry in [folder.join(NODE_FILE)].into_iter().chain(entries(folder)).filter(|entry| is_of_a_node(entry) && entry.exists()) {
+    for entry in [folder.join(NODE)].into_iter().chain(entries(folder)).filter(|entry| is_of_a_node(entry) && entry.exists()) {
         if entry.ends_with(VOLUMES) {
             // What is in it was said to stay.
             let _ = std::fs::remove_dir(&entry);
@@ -95,7 +95,7 @@ mod tests {
         let refused = make_room(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("letter.txt") && refused.contains("--data-dir"), "{refused}");
         assert!(folder.path().join("settings.json").exists() && folder.path().join("letter.txt").exists());
-        assert!(!is_free(folder_with(&[NODE_FILE]).path()), "that is a node");
+        assert!(!is_free(folder_with(&[NODE]).path()), "that is a node");
         make_room(&folder.path().join("absent")).unwrap();
         assert!(!folder.path().join("absent").exists());
     }

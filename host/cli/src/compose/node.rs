@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use minicloud_core::state::Availability;
 use minicloud_node::client::Client;
+use minicloud_node::data_dir::NODE;
 use minicloud_node::node::{Addresses, Start};
 
 use super::rest::Rest;
 use crate::address;
 use crate::cluster::{Creates, end_node, launch, remains};
-use crate::connect::{NODE_FILE, holds_node};
+use crate::connect::holds_node;
 use crate::data_dir::{self, Choice, process_id, process_lives};
 
 /// Stands in the folder of a node that was started for a project.
@@ -147,7 +148,7 @@ impl ProjectNode {
     /// Removes a node of the project's own that was ended.
     fn remove(&self) -> anyhow::Result<()> {
         if self.own && is_own(&self.folder) && !self.runs() {
-            let _ = std::fs::remove_file(self.folder.join(NODE_FILE));
+            let _ = std::fs::remove_file(self.folder.join(NODE));
             std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))?;
         }
         Ok(())

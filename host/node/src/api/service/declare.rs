@@ -1,7 +1,11 @@
 //! A service made as it is described: what `compose` and `stack` ask for, so that they need not know what differs.
+use std::collections::BTreeMap;
+
 use axum::Json;
 use minicloud_core::command::{Command, Rejection};
 use minicloud_core::id::ServiceId;
+use minicloud_core::spec::{Image, ServiceSpec};
+use minicloud_core::state::ClusterState;
 
 use super::super::error::ApiError;
 use super::super::extract::Body;
@@ -9,6 +13,7 @@ use super::super::types::{Checked, CreateService, Declared, ErrorBody, Outcome};
 use super::super::{State, transfer};
 use super::spec;
 use crate::cluster::ProposeError;
+use crate::images::ImageDefaults;
 use crate::limits::API_STALE_TRIES_MAX;
 
 #[utoipa::path(
@@ -22,7 +27,7 @@ use crate::limits::API_STALE_TRIES_MAX;
 pub async fn check(api: State, Body(request): Body<CreateService>) -> Result<Json<Checked>, ApiError> {
     let (image, defaults, _) = transfer::resolve(&api, &request.image, request.image_name.as_deref()).await?;
     let digest = image.digest;
-    spec::alone(request, image, defaults)?.check()?;
+    alone(request, image, defaults)?.check()?;
     Ok(Json(Checked { image: digest }))
 }
 
@@ -65,4 +70,17 @@ pub async fn declare(api: State, Body(request): Body<CreateService>) -> Result<J
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The spec without what must be there first: networks, secrets and configs.
+fn alone(request: CreateService, image: Image, defaults: ImageDefaults) -> Result<ServiceSpec, ApiError> {
+    let request = CreateService {
+        networks: Vec::new(),
+        aliases: BTreeMap::new(),
+        foreground: false,
+        secrets: Vec::new(),
+        configs: Vec::new(),
+        ..request
+    };
+    spec::create(&ClusterState::default(), request, image, defaults)
 }

@@ -3,8 +3,6 @@
 //! What a spec may say is checked where it is applied; here is only what needs names.
 mod names;
 
-use std::collections::BTreeMap;
-
 use minicloud_core::spec::{
     Constraint, FileKind, FileReference, Image, Mount, MountKind, Placement, PlacementPreference, PublishMode, PublishedPort,
     RestartPolicy, ServiceMode, ServiceSpec, TaskTemplate, UpdateConfig,
@@ -63,19 +61,6 @@ pub fn create(state: &ClusterState, request: CreateService, image: Image, defaul
         update: request.update.applied_to(UpdateConfig::default()),
         rollback: request.rollback.applied_to(UpdateConfig::default()),
     })
-}
-
-/// As [`create`], without what must be there first: networks, secrets and configs.
-pub fn alone(request: CreateService, image: Image, defaults: ImageDefaults) -> Result<ServiceSpec, ApiError> {
-    let request = CreateService {
-        networks: Vec::new(),
-        aliases: BTreeMap::new(),
-        foreground: false,
-        secrets: Vec::new(),
-        configs: Vec::new(),
-        ..request
-    };
-    create(&ClusterState::default(), request, image, defaults)
 }
 
 /// The mounts that were asked for, and a volume of the service's own at each further path where the image needs one.
